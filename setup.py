@@ -25,7 +25,12 @@ GUEST_BUILDER = ROOT / "native" / "guests" / "build.py"
 
 STRICT = ["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-pedantic"]
 WERROR = ["-Werror"]
-SANITIZE = ["-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+SANITIZE = [
+    "-O1",
+    "-fno-omit-frame-pointer",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=undefined",
+]
 
 
 def asked(name: str) -> bool:
@@ -63,7 +68,9 @@ class BuildGuests(Command):
     """Compiles the guest programs: beside the sources for an editable install, else into the build folder."""
 
     description = "compile the guest programs to ELF"
-    user_options: ClassVar[list[tuple[str, str | None, str]]] = [("build-lib=", None, "folder the package is built in")]
+    user_options: ClassVar[list[tuple[str, str | None, str]]] = [
+        ("build-lib=", None, "folder the package is built in")
+    ]
 
     def initialize_options(self) -> None:
         self.build_lib: str | None = None
@@ -96,7 +103,9 @@ class BuildGuests(Command):
         return {}
 
     def get_source_files(self) -> list[str]:
-        return sorted(str(path.relative_to(ROOT)) for path in GUEST_BUILDER.parent.rglob("*") if path.is_file())
+        return sorted(
+            str(path.relative_to(ROOT)) for path in GUEST_BUILDER.parent.rglob("*") if path.is_file()
+        )
 
 
 build.sub_commands.append(("build_guests", None))

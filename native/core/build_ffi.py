@@ -35,8 +35,8 @@ def declarations(header: Path) -> str:
         if line.startswith("#"):
             if not INCLUDE.fullmatch(line.rstrip()) and not GUARD.fullmatch(line.rstrip()):
                 raise SystemExit(
-                    f"{header.name}:{number}: a core header may hold includes of minihv/ and of stdint, stdbool, stddef "
-                    f"or stdatomic, and its guard, not {line!r}; put it in the .c file."
+                    f"{header.name}:{number}: a core header may include minihv/*.h, stdint, stdbool, stddef "
+                    f"and stdatomic, and hold its guard, not {line!r}; put it in the .c file."
                 )
             line = ""
         kept.append(line)
