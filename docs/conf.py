@@ -1,0 +1,34 @@
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+import minihv
+
+project = "minihv"
+copyright = "the authors of minihv"
+version = release = minihv.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.doctest",
+    "sphinx.ext.napoleon",
+    "bitlayout",
+    "guest_programs",
+    "labelled_lines",
+    "package",
+]
+exclude_patterns = ["_build"]
+nitpicky = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": False}
+napoleon_numpy_docstring = False
+
+html_theme = "furo"
+html_title = "minihv"
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
+html_copy_source = False
