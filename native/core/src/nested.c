@@ -1,0 +1,200 @@
+// Two-stage page walk: GVA to GPA to SPA. Twin of minihv/paging/nested.py.
+//
+// Spec: AMD APM vol. 2, "Nested Paging". Simplified: as the Python twin. The two are held equal by
+// tests/twins/test_nested_walk.py.
+
+#include "minihv/walk.h"
+#include "stage.h"
+
+// The second stage during one walk, and the tables that it passed last: from the root (index
+// `levels`) down to the one with the leaf (index `stage.level`).
+//
+// A processor keeps these too, in paging-structure caches. Within one walk they need no flush: what
+// a walk writes is A and D, so the entries above, read again, would lead to the same table.
+struct second {
+    struct stage stage;
+    uint64_t tables[6];
+    uint64_t rights[6];
+    uint64_t gpa; // that was translated last
+    uint64_t spa;
+    uint64_t leaf_pa;
+    uint32_t levels;
+    uint32_t references; // entries that the last translation stands for
+};
+
+static inline void second_begin(struct second *second, const struct mhv_paging *paging)
+{
+    stage_begin(&second->stage, paging);
+    second->tables[paging->levels] = second->stage.table;
+    second->rights[paging->levels] = second->stage.rights;
+    second->gpa = 0;
+    second->levels = paging->levels;
+}
+
+// Back up to the lowest table that `gpa` shares with the last translation: at the latest the root.
+static inline void rise_to_common_table(struct second *second, uint64_t gpa)
+{
+    struct stage *stage = &second->stage;
+    const uint64_t different = gpa ^ second->gpa;
+
+    while (different >> shift_of(stage->level + 1))
+        stage->level++;
+    stage->table = second->tables[stage->level];
+    stage->rights = second->rights[stage->level];
+    second->gpa = gpa;
+}
+
+// Every access by way of the second stage is one of a user.
+static inline struct rights second_rights(const struct second *second)
+{
+    const bool user_page = second->stage.rights & USER;
+
+    return (struct rights){
+        .readable = user_page,
+        .writable = user_page && second->stage.rights & WRITABLE,
+        .executable = user_page && second->stage.rights & NO_EXECUTE,
+    };
+}
+
+// No table answers for a GPA that is wider than the tables translate: absent, and nothing is read.
+static inline bool out_of_reach(struct second *second, uint64_t gpa)
+{
+    second->gpa = gpa;
+    second->references = 0;
+    second->stage.level = second->levels;
+    second->stage.refusal = 0;
+    return false;
+}
+
+// `gpa` to `second->spa`. False when the second stage refuses; then `stage.refusal` says why.
+__attribute__((always_inline)) static inline bool translate(struct mhv_ram ram,
+                                                            struct second *second, uint64_t gpa,
+                                                            uint8_t kind)
+{
+    struct stage *stage = &second->stage;
+    enum step step;
+
+    if (gpa >> shift_of(second->levels + 1))
+        return out_of_reach(second, gpa);
+    rise_to_common_table(second, gpa);
+    for (;;) {
+        second->leaf_pa = entry_address(stage, gpa);
+        step = stage_step(ram, stage, second->leaf_pa);
+        if (step != DOWN)
+            break;
+        second->tables[stage->level] = stage->table;
+        second->rights[stage->level] = stage->rights;
+    }
+    second->references = second->levels - stage->level + 1;
+    if (step == FAULT)
+        return false;
+    stage->refusal = PF_PRESENT;
+    if (!may(second_rights(second), kind))
+        return false;
+    mark_leaf(ram, stage, second->leaf_pa, kind);
+    second->spa = leaf_target(stage, gpa);
+    return true;
+}
+
+static void violation(const struct second *second, uint8_t kind, struct mhv_walk_result *ret)
+{
+    *ret = (struct mhv_walk_result){.outcome = MHV_VIOLATION};
+    ret->gpa = second->gpa;
+    ret->second_level = (uint8_t)second->stage.level;
+    ret->references = second->references;
+    ret->error_code = second->stage.refusal | PF_USER | (kind == MHV_WRITE ? PF_WRITE : 0) |
+                      (kind == MHV_EXECUTE ? PF_FETCH : 0);
+}
+
+// What a second stage tells of a mapping, where the first allows `rights`.
+static inline void second_mapping(const struct second *second, struct rights rights,
+                                  struct mhv_walk_result *ret)
+{
+    const struct rights allowed = second_rights(second);
+
+    ret->outcome = MHV_MAPPED;
+    ret->gpa = second->gpa;
+    ret->spa = second->spa;
+    ret->second_page_bytes = leaf_bytes(&second->stage);
+    ret->second_leaf_entry = second->stage.entry;
+    ret->second_leaf_pa = second->leaf_pa;
+    ret->second_level = (uint8_t)second->stage.level;
+    ret->error_code = 0;
+    ret->on_table = false;
+    ret->readable = rights.readable && allowed.readable;
+    ret->writable = rights.writable && allowed.writable;
+    ret->executable = rights.executable && allowed.executable;
+}
+
+void mhv_second_walk(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64_t gpa,
+                     uint8_t kind, struct mhv_walk_result *ret)
+{
+    struct second second;
+
+    second_begin(&second, paging);
+    if (!translate(*ram, &second, gpa, kind)) {
+        violation(&second, kind, ret);
+        return;
+    }
+    *ret = (struct mhv_walk_result){.user = true};
+    second_mapping(&second, (struct rights){true, true, true}, ret);
+    ret->references = second.references;
+    ret->dirty = second.stage.entry & DIRTY;
+}
+
+void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
+                     const struct mhv_paging *paging, uint64_t gva, struct mhv_access access,
+                     struct mhv_walk_result *ret)
+{
+    struct stage stage;
+    struct second second;
+    uint64_t entry_spa;
+    uint32_t references = 0;
+    uint32_t level;
+    enum step step;
+
+    if (!is_canonical(gva, guest->levels)) {
+        *ret = (struct mhv_walk_result){.outcome = MHV_NOT_CANONICAL};
+        return;
+    }
+    stage_begin(&stage, guest);
+    second_begin(&second, paging);
+    do {
+        level = stage.level;
+        if (!translate(*ram, &second, entry_address(&stage, gva), MHV_WRITE)) {
+            violation(&second, MHV_WRITE, ret);
+            ret->references += references;
+            ret->level = (uint8_t)level;
+            ret->on_table = true;
+            return;
+        }
+        references += second.references + 1;
+        entry_spa = second.spa;
+        step = stage_step(*ram, &stage, entry_spa);
+    } while (step == DOWN);
+
+    const struct rights rights = rights_of(guest, stage.rights, access);
+    if (step == FAULT || !may(rights, access.kind)) {
+        *ret = (struct mhv_walk_result){.outcome = MHV_PAGE_FAULT};
+        ret->references = references;
+        ret->level = (uint8_t)level;
+        ret->error_code = fault_code(guest, access, step == FAULT ? stage.refusal : PF_PRESENT);
+        return;
+    }
+    mark_leaf(*ram, &stage, entry_spa, access.kind);
+
+    if (!translate(*ram, &second, leaf_target(&stage, gva), access.kind)) {
+        violation(&second, access.kind, ret);
+        ret->references += references;
+        ret->level = (uint8_t)level;
+        return;
+    }
+    second_mapping(&second, rights, ret);
+    ret->page_bytes = leaf_bytes(&stage);
+    ret->leaf_entry = stage.entry;
+    ret->leaf_pa = entry_spa;
+    ret->references = references + second.references;
+    ret->level = (uint8_t)level;
+    ret->user = stage.rights & USER;
+    ret->dirty = stage.entry & second.stage.entry & DIRTY;
+}

@@ -1,0 +1,71 @@
+// One-stage page walk: GVA to GPA, one table at a time. Twin of minihv/paging/walk.py.
+//
+// Spec: AMD APM vol. 2, "Long-Mode Page Translation"; Intel SDM vol. 3A, "4-Level Paging and 5-Level
+// Paging". Simplified: as the Python twin. The two are held equal by tests/twins/test_walk.py.
+
+#include "minihv/walk.h"
+#include "stage.h"
+
+static void page_fault(const struct mhv_paging *paging, struct mhv_access access,
+                       const struct stage *stage, uint32_t refusal, struct mhv_walk_result *ret)
+{
+    *ret = (struct mhv_walk_result){.outcome = MHV_PAGE_FAULT};
+    ret->level = (uint8_t)stage->level;
+    ret->references = paging->levels - stage->level + 1;
+    ret->error_code = fault_code(paging, access, refusal);
+}
+
+// Every field is set one by one: to clear them all first would cost as much as two references.
+static void mapping(const struct mhv_paging *paging, uint64_t gva, const struct stage *stage,
+                    uint64_t leaf_pa, struct rights rights, struct mhv_walk_result *ret)
+{
+    ret->outcome = MHV_MAPPED;
+    ret->gpa = leaf_target(stage, gva);
+    ret->spa = 0;
+    ret->page_bytes = leaf_bytes(stage);
+    ret->second_page_bytes = 0;
+    ret->leaf_entry = stage->entry;
+    ret->second_leaf_entry = 0;
+    ret->leaf_pa = leaf_pa;
+    ret->second_leaf_pa = 0;
+    ret->error_code = 0;
+    ret->second_level = 0;
+    ret->on_table = false;
+    ret->level = (uint8_t)stage->level;
+    ret->references = paging->levels - stage->level + 1;
+    ret->readable = rights.readable;
+    ret->writable = rights.writable;
+    ret->executable = rights.executable;
+    ret->user = stage->rights & USER;
+    ret->dirty = stage->entry & DIRTY;
+}
+
+void mhv_walk(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64_t gva,
+              struct mhv_access access, struct mhv_walk_result *ret)
+{
+    struct stage stage;
+    uint64_t entry_pa;
+    enum step step;
+
+    if (!is_canonical(gva, paging->levels)) {
+        *ret = (struct mhv_walk_result){.outcome = MHV_NOT_CANONICAL};
+        return;
+    }
+    stage_begin(&stage, paging);
+    do {
+        entry_pa = entry_address(&stage, gva);
+        step = stage_step(*ram, &stage, entry_pa);
+    } while (step == DOWN);
+    if (step == FAULT) {
+        page_fault(paging, access, &stage, stage.refusal, ret);
+        return;
+    }
+
+    const struct rights rights = rights_of(paging, stage.rights, access);
+    if (!may(rights, access.kind)) {
+        page_fault(paging, access, &stage, PF_PRESENT, ret);
+        return;
+    }
+    mark_leaf(*ram, &stage, entry_pa, access.kind);
+    mapping(paging, gva, &stage, entry_pa, rights, ret);
+}
