@@ -28,6 +28,7 @@ WERROR = ["-Werror"]
 SANITIZE = [
     "-O1",
     "-fno-omit-frame-pointer",
+    "-fno-wrapv",
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=undefined",
 ]
