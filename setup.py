@@ -95,10 +95,13 @@ class BuildGuests(Command):
         spec.loader.exec_module(builder)
         shutil.rmtree(self.folder(), ignore_errors=True)
         self.folder().mkdir(parents=True)
-        builder.build_all(self.folder())
+        try:
+            builder.build_all(self.folder())
+        except builder.GuestBuildError as error:
+            raise SystemExit(str(error)) from None
 
     def get_outputs(self) -> list[str]:
-        return sorted(str(path) for path in self.folder().glob("*.elf"))
+        return sorted(str(path) for path in self.folder().iterdir())
 
     def get_output_mapping(self) -> dict[str, str]:
         return {}
