@@ -101,7 +101,7 @@ class BuildGuests(Command):
             raise SystemExit(str(error)) from None
 
     def get_outputs(self) -> list[str]:
-        return sorted(str(path) for path in self.folder().iterdir())
+        return sorted(str(path) for path in self.folder().glob("*"))
 
     def get_output_mapping(self) -> dict[str, str]:
         return {}
