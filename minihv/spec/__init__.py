@@ -1,0 +1,4 @@
+"""Transcribed standards: layouts and numbers, no behaviour.
+
+Next: ``minihv.spec.bits``
+"""
