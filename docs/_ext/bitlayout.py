@@ -1,18 +1,25 @@
-"""``.. bitlayout:: minihv.spec.module.Class`` draws a layout of bits from the class that describes it.
+"""``.. bitlayout:: minihv.spec.module.Class`` draws a layout from the class that describes it.
 
-The figure is made when the book is built, so it cannot disagree with the code. It has 32 bits a row, the high
-ones first, as the manuals draw them; what has no name is grey. Where pictures do not go, the same is a list.
+The figure is made when the book is built, so it cannot disagree with the code. The bits of a register are
+drawn, 32 a row, the high ones first, as the manuals do; what has no name is grey. Where pictures do not go, the
+same is a list. The bytes of a structure are a table. ``.. bitlayouts::`` shows every layout of ``minihv.spec``.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from importlib import import_module
-from typing import Any
+from inspect import getdoc
+from pkgutil import iter_modules
+from types import ModuleType
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+import minihv.spec
+from minihv.spec.bits import Bits, Layout
 
 ROW_BITS = 32
 BIT_WIDTH = 30  # of the drawing's units; a letter of a name is about seven wide
@@ -34,8 +41,8 @@ class Span:
         return f"{bits}: {self.name or 'reserved'}"
 
 
-def named_spans(layout: Any) -> list[Span]:
-    """The fields of a ``minihv.spec.bits.Bits`` class, from the high bits to the low ones."""
+def named_spans(layout: type[Bits]) -> list[Span]:
+    """The fields of a register, from the high bits to the low ones."""
     found = [Span(name, field.high, field.low) for name, field in layout.fields().items()]
     return sorted(found, key=lambda span: -span.high)
 
@@ -93,6 +100,33 @@ def svg(title: str, spans: list[Span], width: int) -> str:
     return f'<div class="bitlayout">{figure}</div>'
 
 
+def figure(layout: type[Bits]) -> list[nodes.Node]:
+    """The drawing of a register, and the list that stands in for it where pictures do not go."""
+    spans = list(with_reserved(named_spans(layout), layout.width))
+    words = "\n".join(map(str, spans))
+    drawing = nodes.raw("", svg(layout.__name__, spans, layout.width), format="html")
+    instead = addnodes.only(expr="not html")
+    instead += nodes.literal_block(words, words)
+    return [drawing, instead]
+
+
+def table(layout: type[Layout]) -> Iterator[str]:
+    """The members of a structure and the gaps between them, as a table in reStructuredText."""
+    yield from [".. list-table::", "   :header-rows: 1", "   :widths: 20 20 60", ""]
+    yield from ["   * - Offset", "     - Bytes", "     - Member"]
+    end = 0
+    for member in sorted(layout.members().values(), key=lambda member: member.offset):
+        if member.offset > end:
+            yield from [f"   * - {end:#05x}", f"     - {member.offset - end}", "     - *reserved*"]
+        kind = getattr(member, "kind", None)
+        of_kind = f", a ``{kind.__name__}``" if kind else ""
+        yield from [f"   * - {member.offset:#05x}", f"     - {member.byte_count}"]
+        yield f"     - ``{member.name}``{of_kind}"
+        end = member.offset + member.byte_count
+    if end < layout.byte_count:
+        yield from [f"   * - {end:#05x}", f"     - {layout.byte_count - end}", "     - *reserved*"]
+
+
 class BitLayout(SphinxDirective):
     """Draws the class that is its argument."""
 
@@ -102,14 +136,36 @@ class BitLayout(SphinxDirective):
         module, _, name = self.arguments[0].rpartition(".")
         layout = getattr(import_module(module), name)
         self.env.note_dependency(str(import_module(module).__file__))
-        spans = list(with_reserved(named_spans(layout), layout.width))
-        words = "\n".join(map(str, spans))
-        return [
-            nodes.raw("", svg(name, spans, layout.width), format="html"),
-            *([] if self.env.app.builder.format == "html" else [nodes.literal_block(words, words)]),
-        ]
+        if issubclass(layout, Layout):
+            return self.parse_text_to_nodes("\n".join(table(layout)))
+        return figure(layout)
+
+
+def layouts_of(module: ModuleType) -> list[type]:
+    """The registers and structures that ``module`` itself describes, in its order."""
+    kinds = [
+        kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Bits | Layout)
+    ]
+    return [kind for kind in kinds if kind.__module__ == module.__name__ and kind not in (Bits, Layout)]
+
+
+class BitLayouts(SphinxDirective):
+    """Draws every layout in ``minihv.spec``, with what its class says of it."""
+
+    def lines(self) -> Iterator[str]:
+        for found in iter_modules(minihv.spec.__path__, "minihv.spec."):
+            module = import_module(found.name)
+            if layouts_of(module):
+                yield from ["", found.name, "-" * len(found.name), ""]
+            for kind in layouts_of(module):
+                yield from ["", kind.__name__, "~" * len(kind.__name__), "", getdoc(kind) or "", ""]
+                yield from [f".. bitlayout:: {kind.__module__}.{kind.__qualname__}", ""]
+
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes("\n".join(self.lines()), allow_section_headings=True)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("bitlayout", BitLayout)
+    app.add_directive("bitlayouts", BitLayouts)
     return {"parallel_read_safe": True}

@@ -8,6 +8,8 @@ import labelled_lines
 import package
 from bitlayout import Span
 
+from minihv.spec.bits import Layout, u32, u64
+
 SINT = [Span("masked", 16, 16), Span("vector", 7, 0)]
 
 
@@ -30,6 +32,16 @@ def test_field_across_two_rows_is_drawn_in_both() -> None:
 
 def test_drawing_says_in_words_what_it_shows() -> None:
     assert 'aria-label="Sint: bit 16: masked; bits 7:0: vector"' in bitlayout.svg("Sint", SINT, 32)
+
+
+def test_structure_is_a_table_with_its_gaps() -> None:
+    class Page(Layout, byte_count=16):
+        magic = u32(0)
+        root = u64(8)
+
+    rows = [line.removeprefix("   * - ") for line in bitlayout.table(Page) if line.startswith("   * - 0x")]
+    assert rows == ["0x000", "0x004", "0x008"]
+    assert list(bitlayout.table(Page))[-1] == "     - ``root``"
 
 
 def test_labelled_line_goes_on_where_the_next_is_indented() -> None:
