@@ -1,8 +1,8 @@
 """``.. bitlayout:: minihv.spec.module.Class`` draws a layout from the class that describes it.
 
 The figure is made when the book is built, so it cannot disagree with the code. The bits of a register are
-drawn, 32 a row, the high ones first, as the manuals do; what has no name is grey. Where pictures do not go, the
-same is a list. The bytes of a structure are a table. ``.. bitlayouts::`` shows every layout of ``minihv.spec``.
+drawn, 32 a row, the high ones first, as the manuals do; what has no name is grey. Where pictures do not go,
+the same is a list. The bytes of a structure are a table. ``.. bitlayouts::`` shows every layout of ``spec``.
 """
 
 from collections.abc import Iterator

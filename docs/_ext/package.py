@@ -20,7 +20,9 @@ RING_MINUS_1 = ["paging", "machine", "hypervisor"]
 
 
 def modules(folder: Path = PACKAGE) -> list[Path]:
-    """The modules in ``folder`` in alphabetical order, without the private ones."""
+    """The modules in ``folder``, or the one module of that name, in alphabetical order, without private ones."""
+    if not folder.is_dir():
+        return [module for module in [folder.with_suffix(".py")] if module.exists()]
     return sorted(path for path in folder.rglob("*.py") if not path.stem.startswith("_"))
 
 
@@ -114,9 +116,8 @@ class Floors(Written):
         for names in floors():
             for name in names:
                 folder = PACKAGE / name
-                found = modules(folder) if folder.is_dir() else [folder.with_suffix(".py")]
                 yield from [f"   * - ``{name}``", f"     - {summary(name)}"]
-                yield f"     - {sum(code_lines(module) for module in found)}"
+                yield f"     - {sum(code_lines(module) for module in modules(folder))}"
 
 
 class RingMinus1(Written):
@@ -150,22 +151,20 @@ class Simplifications(Written):
 
 
 class Modules(Written):
-    """``.. modules::`` documents every public module, floor by floor from the bottom."""
+    """``.. modules:: paging`` documents every public module of a floor."""
+
+    required_arguments = 1
 
     def lines(self) -> Iterator[str]:
-        for names in reversed(floors()):
-            for name in names:
-                folder = PACKAGE / name
-                yield from ["", name, "-" * len(name), ""]
-                for module in modules(folder) if folder.is_dir() else [folder.with_suffix(".py")]:
-                    yield from [
-                        "",
-                        dotted(module),
-                        "~" * len(dotted(module)),
-                        "",
-                        f".. automodule:: {dotted(module)}",
-                        "",
-                    ]
+        for module in modules(PACKAGE / self.arguments[0]):
+            yield from [
+                "",
+                dotted(module),
+                "-" * len(dotted(module)),
+                "",
+                f".. automodule:: {dotted(module)}",
+                "",
+            ]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -7,6 +7,7 @@ import bitlayout
 import labelled_lines
 import package
 from bitlayout import Span
+from source_tree import ROOT
 
 from minihv.spec.bits import Layout, u32, u64
 
@@ -69,3 +70,9 @@ def test_lines_of_code_leave_out_comments_docstrings_and_blanks(tmp_path: Path) 
 def test_floors_stand_as_the_import_contract_says() -> None:
     names = [name for names in package.floors() for name in names]
     assert names[-2:] == ["terms", "errors"] or names[-3:] == ["terms", "errors", "trace"]
+
+
+def test_every_floor_has_its_page_of_reference() -> None:
+    names = {name for names in package.floors() for name in names}
+    pages = {page.stem for page in (ROOT / "docs" / "reference" / "floors").glob("*.rst")}
+    assert names <= pages
