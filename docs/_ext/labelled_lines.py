@@ -29,6 +29,14 @@ def make_fields(*event: Any) -> None:
     lines[:] = written
 
 
+def keep_colons(*event: Any) -> None:
+    """Let the text of an attribute begin as it likes: napoleon takes what stands before a colon for its type."""
+    what, lines = event[1], event[-1]
+    if what in ("attribute", "data", "property") and lines:
+        lines[:0] = ["..", ""]  # an empty comment, in which there is no colon
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", make_fields, priority=400)
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)
     return {"parallel_read_safe": True}
