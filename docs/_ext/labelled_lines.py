@@ -30,7 +30,7 @@ def make_fields(*event: Any) -> None:
 
 
 def keep_colons(*event: Any) -> None:
-    """Let the text of an attribute begin as it likes: napoleon takes what stands before a colon for its type."""
+    """Let an attribute's text begin as it likes: napoleon takes what stands before a colon for a type."""
     what, lines = event[1], event[-1]
     if what in ("attribute", "data", "property") and lines:
         lines[:0] = ["..", ""]  # an empty comment, in which there is no colon

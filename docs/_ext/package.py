@@ -20,7 +20,7 @@ RING_MINUS_1 = ["paging", "machine", "hypervisor"]
 
 
 def modules(folder: Path = PACKAGE) -> list[Path]:
-    """The modules in ``folder`` in alphabetical order, without private ones; or the one module of that name."""
+    """The public modules in ``folder`` in alphabetical order, or the one module of that name."""
     if not folder.is_dir():
         return [module for module in [folder.with_suffix(".py")] if module.exists()]
     return sorted(path for path in folder.rglob("*.py") if not path.stem.startswith("_"))
