@@ -198,3 +198,20 @@ void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
     ret->user = stage.rights & USER;
     ret->dirty = stage.entry & second.stage.entry & DIRTY;
 }
+
+uint64_t mhv_walk_each(const struct mhv_ram *ram, const struct mhv_paging *guest,
+                       const struct mhv_paging *second, const uint64_t *gvas, uint64_t count,
+                       struct mhv_access access)
+{
+    struct mhv_walk_result found;
+    uint64_t references = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        if (second)
+            mhv_nested_walk(ram, guest, second, gvas[i], access, &found);
+        else
+            mhv_walk(ram, guest, gvas[i], access, &found);
+        references += found.references;
+    }
+    return references;
+}

@@ -11,6 +11,8 @@ enum mhv_status {
     MHV_WOULD_SPLIT = 5,    // a range ends inside a large page
     MHV_NO_FRAMES = 6,      // the pool of frames is empty
     MHV_NOT_UNIFORM = 7,    // the pages of a table differ, they make no large page
+    MHV_NO_SUCH_PAGE = 8,   // pages have no such size
+    MHV_BAD_FLAGS = 9,      // flags that are not the caller's to choose
 };
 
 #endif

@@ -77,4 +77,10 @@ void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
                      const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
                      struct mhv_walk_result *ret);
 
+// Walks `count` addresses one after the other, in two stages unless `second` is NULL. Returns the
+// references of them all: what scans and measurements ask for.
+uint64_t mhv_walk_each(const struct mhv_ram *ram, const struct mhv_paging *guest,
+                       const struct mhv_paging *second, const uint64_t *gvas, uint64_t count,
+                       struct mhv_access access);
+
 #endif

@@ -1,0 +1,82 @@
+"""CPUID as a partition sees it: the emulated processor's leaves, filtered, and the hypervisor's own.
+
+Stands for: ring -1's CPUID intercept (answered in C, ``native/core/src/exits.c``).
+Spec: AMD APM vol. 3, "CPUID Feature Flags"; TLFS, "Hypervisor CPUID Leaf Range".
+Simplified: no cache, topology or performance leaves; features that the engine cannot execute, or executes
+    with the host's randomness (RDRAND, RDSEED), are hidden.
+"""
+
+from typing import Any
+
+from minihv.hypervisor.privileges import Privilege
+from minihv.machine.native import ffi
+from minihv.spec.cpuid import HypervisorLeaf
+
+KINDS = (0x0000_0000, 0x4000_0000, 0x8000_0000)
+
+FEATURES_ECX = sum(1 << bit for bit in (0, 1, 9, 13, 19, 20, 22, 23, 25, 31))
+"""SSE3 PCLMUL SSSE3 CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES, and bit 31: a hypervisor is present."""
+FEATURES_EDX = sum(1 << bit for bit in (0, 2, 3, 4, 5, 6, 8, 13, 15, 19, 23, 24, 25, 26))
+"""FPU DE PSE TSC MSR PAE CX8 PGE CMOV CLFLUSH MMX FXSR SSE SSE2."""
+STRUCTURED_EBX = sum(1 << bit for bit in (3, 7, 8, 19, 20))
+"""BMI1 SMEP BMI2 ADX SMAP."""
+STRUCTURED_ECX = 1 << 16
+"""LA57."""
+EXTENDED_ECX = sum(1 << bit for bit in (0, 5, 6))
+"""LAHF LZCNT SSE4a."""
+EXTENDED_EDX = FEATURES_EDX & 0x0183_F3FF | sum(1 << bit for bit in (11, 20, 26, 27, 29))
+"""The shared bits of leaf 1, SYSCALL, NX, 1 GiB pages, RDTSCP, long mode."""
+FAMILY_17H = 0x0080_0F12
+BRAND = b"minihv virtual processor".ljust(48, b"\0")
+PHYSICAL_BITS, LINEAR_BITS = 40, 57
+
+Leaf = tuple[int, int, int, int]
+
+
+def words(text: bytes) -> list[int]:
+    """``text`` as little-endian 32-bit words."""
+    return [int.from_bytes(text[at : at + 4], "little") for at in range(0, len(text), 4)]
+
+
+def processor_leaves(vp_count: int) -> dict[int, Leaf]:
+    """The architectural leaves of a partition with ``vp_count`` VPs."""
+    ebx, edx, ecx = words(b"AuthenticAMD")
+    brand = words(BRAND)
+    return {
+        0x0: (7, ebx, ecx, edx),
+        0x1: (FAMILY_17H, 8 << 8 | vp_count << 16, FEATURES_ECX, FEATURES_EDX),
+        0x7: (0, STRUCTURED_EBX, STRUCTURED_ECX, 0),
+        0x8000_0000: (0x8000_0008, ebx, ecx, edx),
+        0x8000_0001: (FAMILY_17H, 0, EXTENDED_ECX, EXTENDED_EDX),
+        0x8000_0002: (brand[0], brand[1], brand[2], brand[3]),
+        0x8000_0003: (brand[4], brand[5], brand[6], brand[7]),
+        0x8000_0004: (brand[8], brand[9], brand[10], brand[11]),
+        0x8000_0008: (LINEAR_BITS << 8 | PHYSICAL_BITS, 0, vp_count - 1, 0),
+    }
+
+
+def hypervisor_leaves(privileges: Privilege, vp_count: int, lp_count: int, *, nested_paging: bool) -> dict[int, Leaf]:
+    """The leaves from 0x40000000 on."""
+    ebx, ecx, edx = words(b"Microsoft Hv")
+    frequencies = 1 << 8 if privileges & Privilege.ACCESS_FREQUENCY else 0
+    return {
+        HypervisorLeaf.VENDOR: (HypervisorLeaf.HARDWARE_FEATURES, ebx, ecx, edx),
+        HypervisorLeaf.INTERFACE: (int.from_bytes(b"Hv#1", "little"), 0, 0, 0),
+        HypervisorLeaf.VERSION: (7600, 6 << 16 | 1, 0, 0),
+        HypervisorLeaf.FEATURES: (privileges & 0xFFFF_FFFF, privileges >> 32, 0, frequencies),
+        HypervisorLeaf.RECOMMENDATIONS: (1 << 5, 0xFFFF_FFFF, 0, 0),
+        HypervisorLeaf.LIMITS: (64, lp_count, 0, 0),
+        HypervisorLeaf.HARDWARE_FEATURES: (1 << 1 | (1 << 3 if nested_paging else 0), 0, 0, 0),
+    }
+
+
+def table(leaves: dict[int, Leaf]) -> Any:
+    """A ``struct mhv_cpuid`` that answers ``leaves``, and zeros for everything else."""
+    built = ffi.new("struct mhv_cpuid *")
+    for leaf, values in leaves.items():
+        kind, number = KINDS.index(leaf & 0xC000_0000), leaf & 0x3FFF_FFFF
+        built.leaf_count[kind] = max(built.leaf_count[kind], number + 1)
+        for register, value in enumerate(values):
+            built.leaves[64 * kind + number][register] = value
+    built.indexed[0] = 1 << 4 | 1 << 7 | 1 << 0xB | 1 << 0xD
+    return built

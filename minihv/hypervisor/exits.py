@@ -1,0 +1,133 @@
+"""The exit table: what ring -1 does about each #VMEXIT, and what will be the parent's business.
+
+Stands for: ring -1's exit dispatcher. What the core answers in C never comes here: CPUID, RDTSC and
+    HvNotifyLongSpinWait (``native/core/src/exits.c``).
+Spec: AMD APM vol. 2, "SVM Intercept Codes"; TLFS, "Intercepts" and "Hypercall Interface".
+Simplified: while there is no parent partition, an intercept that it would answer leaves the VP suspended.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from minihv.hypervisor import msrs
+from minihv.hypervisor.hypercalls import handle_hypercall
+from minihv.hypervisor.vp import VpState
+from minihv.spec.svm_exits import SvmExit
+from minihv.spec.x86_exceptions import Vector
+from minihv.spec.x86_registers import Rflags
+
+if TYPE_CHECKING:
+    from minihv.hypervisor.hypervisor import Hypervisor
+    from minihv.hypervisor.vp import VirtualProcessor
+
+EXCEPTION = 3
+"""EVENTINJ's type of an exception."""
+DEBUG_CONSOLE_PORT, SHUTDOWN_PORT = 0xE9, 0xF4
+
+Handler = Callable[["Hypervisor", "VirtualProcessor"], None]
+
+
+class Answerer(Enum):
+    """Who answers an exit."""
+
+    RING_MINUS_1 = "ring -1"
+    PARENT = "the parent partition"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One line of the exit table."""
+
+    handler: Handler
+    answerer: Answerer
+    does: str
+
+
+def raise_in_guest(vp: "VirtualProcessor", vector: Vector, error_code: int | None = None) -> None:
+    """The instruction that exited raises an exception in the guest instead."""
+    vp.inject(vector, EXCEPTION, error_code)
+
+
+def on_msr(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+    """RDMSR (EXITINFO1 = 0) or WRMSR (1) of an MSR that the permission map does not pass through."""
+    number = vp.read("rcx") & 0xFFFF_FFFF
+    if vp.control.exit_info_1:
+        value = vp.read("rdx") << 32 & 0xFFFF_FFFF_0000_0000 | vp.read("rax") & 0xFFFF_FFFF
+        legal = msrs.write_msr(vp, number, value)
+    else:
+        answer = msrs.read_msr(vp, number)
+        legal = answer is not None
+        if answer is not None:
+            vp.write("rax", answer & 0xFFFF_FFFF)
+            vp.write("rdx", answer >> 32)
+    if legal:
+        vp.advance()
+    else:
+        raise_in_guest(vp, Vector.GP, 0)
+
+
+def on_vmmcall(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+    """A hypercall, if ring 0 of a partition with a hypercall page made it; otherwise #UD."""
+    if vp.save_area.cpl != 0 or vp.partition.hypercall_page is None:
+        raise_in_guest(vp, Vector.UD)
+        return
+    handle_hypercall(hypervisor, vp)
+
+
+def on_hlt(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+    """HLT: the VP waits for an interrupt, or for good when it takes none."""
+    vp.advance()
+    vp.control.interrupt_shadow = 0
+    vp.state = VpState.IDLE if vp.read("rflags") & Rflags.IF else VpState.HALTED
+
+
+def on_port(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+    """The debug console and the shutdown port are ring -1's; any other port is an open bus until a parent is there."""
+    access = vp.handle.port_access
+    if not access.is_in and access.port == DEBUG_CONSOLE_PORT:
+        vp.partition.console.extend(access.value.to_bytes(4, "little")[: access.byte_count])
+    elif not access.is_in and access.port == SHUTDOWN_PORT:
+        vp.partition.shut_down(access.value & 0xFF, "the guest wrote to the shutdown port")
+    elif access.is_in:
+        access.value = 0xFFFF_FFFF
+    hypervisor.complete_port(vp)
+
+
+def on_nested_fault(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+    """A GPA that the second level refuses. A write to an overlay is the guest's fault; the rest is the parent's."""
+    gpa, info = vp.control.exit_info_2, vp.control.exit_info_1
+    overlay = vp.partition.gpa_space.overlay_at(gpa)
+    if overlay is not None:
+        raise_in_guest(vp, Vector.GP, 0)
+        return
+    verb = "wrote to" if info & 2 else "fetched from" if info & 16 else "read"
+    table = " while the processor walked its page tables" if info >> 33 & 1 else ""
+    vp.state = VpState.SUSPENDED
+    vp.why = f"VP {vp.index} {verb} GPA {gpa:#x}{table}, where its partition has no memory and no parent answers"
+
+
+def on_shutdown(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+    """A fault while a double fault was delivered: the VP cannot go on."""
+    vp.state = VpState.TRIPLE_FAULT
+    vp.why = f"VP {vp.index} met a third fault on its way to the double-fault handler at RIP {vp.read('rip'):#x}"
+
+
+def on_undefined(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+    """An instruction that this virtual processor does not have."""
+    raise_in_guest(vp, Vector.UD)
+
+
+RING_MINUS_1, PARENT = Answerer.RING_MINUS_1, Answerer.PARENT
+TABLE: dict[int, Exit] = {
+    SvmExit.MSR: Exit(on_msr, RING_MINUS_1, "synthetic MSRs; #GP for those it does not know"),
+    SvmExit.VMMCALL: Exit(on_vmmcall, RING_MINUS_1, "hypercalls"),
+    SvmExit.HLT: Exit(on_hlt, RING_MINUS_1, "the VP goes idle"),
+    SvmExit.IOIO: Exit(on_port, PARENT, "ports; only the debug console and the shutdown port stay here"),
+    SvmExit.NPF: Exit(on_nested_fault, PARENT, "GPAs without memory; overlays stay here"),
+    SvmExit.SHUTDOWN: Exit(on_shutdown, RING_MINUS_1, "triple fault: the VP stops"),
+    SvmExit.XSETBV: Exit(on_undefined, RING_MINUS_1, "#UD: XSAVE is not offered"),
+    SvmExit.INVLPGA: Exit(on_undefined, RING_MINUS_1, "#UD: SVM is not offered"),
+}
+"""Exits that are not listed here mean that the processor did something ring -1 did not ask for."""

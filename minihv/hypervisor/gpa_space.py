@@ -1,0 +1,144 @@
+"""The GPA space of a partition: second-level tables in the hypervisor's frames, RAM behind them, overlays in front.
+
+Stands for: ring -1's part of second level address translation.
+Spec: AMD APM vol. 2, "Nested Paging"; TLFS, "GPA Overlay Pages".
+Simplified: a partition's RAM is one run of frames, given at creation.
+"""
+
+from dataclasses import dataclass
+
+from minihv.errors import AccessError, InternalError
+from minihv.machine.frames import HYPERVISOR
+from minihv.machine.memory import SystemMemory
+from minihv.paging.formats import NPT
+from minihv.paging.tables import PageTables
+from minihv.spec.x86_paging import DIRTY, NO_EXECUTE, PRESENT, USER, WRITABLE
+from minihv.terms import LARGE_PAGE_BYTES, PAGE_BYTES, Gpa, Spa
+
+READ = PRESENT | USER | NO_EXECUTE
+READ_EXECUTE = PRESENT | USER
+READ_WRITE_EXECUTE = PRESENT | USER | WRITABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A page of the hypervisor's that hides the guest's at the same GPA."""
+
+    gpa: Gpa
+    spa: Spa
+    what: str
+
+
+class GpaSpace:
+    """What lies where in the guest physical memory of partition ``owner``."""
+
+    def __init__(self, memory: SystemMemory, owner: int) -> None:
+        self._memory = memory
+        self._owner = owner
+        self._tables = PageTables(
+            memory,
+            NPT,
+            allocate=lambda: memory.frames.allocate(HYPERVISOR),
+            free=lambda spa: memory.frames.free(HYPERVISOR, spa),
+        )
+        self._zero_table_frames()
+        self._ram_spa = Spa(0)
+        self.ram_bytes = 0
+        self._overlays: dict[Gpa, Overlay] = {}
+        self.changed = True
+
+    def _zero_table_frames(self) -> None:
+        """Nothing to do: the builder zeroes each table it takes."""
+
+    @property
+    def root(self) -> Spa:
+        """SPA of the top second-level table: nCR3."""
+        return self._tables.root
+
+    @property
+    def table_frames(self) -> int:
+        """Frames that the second-level tables use."""
+        return self._tables.table_count
+
+    def add_ram(self, byte_count: int) -> None:
+        """Gives the partition ``byte_count`` bytes of RAM at GPA 0, zeroed, read-write-execute."""
+        if self.ram_bytes:
+            raise InternalError("A partition's RAM is given once, and this partition has it already.")
+        pages = byte_count // PAGE_BYTES
+        large = byte_count % LARGE_PAGE_BYTES == 0
+        align = LARGE_PAGE_BYTES // PAGE_BYTES if large else 1
+        self._ram_spa = self._memory.frames.allocate(self._owner, pages, align=align)
+        self._memory.fill_zero(self._ram_spa, byte_count)
+        self.ram_bytes = byte_count
+        step = LARGE_PAGE_BYTES if large else PAGE_BYTES
+        for offset in range(0, byte_count, step):
+            self._tables.map(offset, self._ram_spa + offset, step, READ_WRITE_EXECUTE)
+        self.changed = True
+
+    def spa_of(self, gpa: int) -> Spa | None:
+        """Where the RAM at ``gpa`` lies, overlays aside; ``None`` where there is none."""
+        return Spa(self._ram_spa + gpa) if 0 <= gpa < self.ram_bytes else None
+
+    def overlay_at(self, gpa: int) -> Overlay | None:
+        """The overlay that hides the page of ``gpa``, if one does."""
+        return self._overlays.get(Gpa(gpa & -PAGE_BYTES))
+
+    def is_backed(self, gpa: int, byte_count: int) -> bool:
+        """Whether all of the range is RAM of the partition that no overlay hides."""
+        if gpa < 0 or gpa + byte_count > self.ram_bytes:
+            return False
+        first = gpa & -PAGE_BYTES
+        return not any(page in self._overlays for page in range(first, gpa + byte_count, PAGE_BYTES))
+
+    def lay_over(self, gpa: Gpa, spa: Spa, what: str) -> None:
+        """Shows the hypervisor's frame at ``spa`` in place of the guest's page, readable and executable."""
+        self.lift(gpa)
+        if gpa < self.ram_bytes:
+            if self._tables.page_bytes_at(gpa) != PAGE_BYTES:
+                self._tables.split(gpa)
+            self._tables.unmap(gpa, PAGE_BYTES)
+        self._tables.map(gpa, spa, PAGE_BYTES, READ_EXECUTE)
+        self._overlays[gpa] = Overlay(gpa, spa, what)
+        self.changed = True
+
+    def lift(self, gpa: Gpa) -> None:
+        """Removes the overlay at ``gpa``, if there is one, and shows the guest's page again."""
+        if self._overlays.pop(gpa, None) is None:
+            return
+        self._tables.unmap(gpa, PAGE_BYTES)
+        backing = self.spa_of(gpa)
+        if backing is not None:
+            self._tables.map(gpa, backing, PAGE_BYTES, READ_WRITE_EXECUTE)
+        self.changed = True
+
+    def read(self, gpa: int, byte_count: int) -> bytes:
+        """Bytes of the partition's RAM, as a device reads them.
+
+        Raises:
+            AccessError: not all of it is RAM.
+        """
+        return self._memory.read(self._range(gpa, byte_count), byte_count)
+
+    def write(self, gpa: int, data: bytes) -> None:
+        """Writes to the partition's RAM as a device does, and marks the pages dirty.
+
+        Raises:
+            AccessError: not all of it is RAM.
+        """
+        self._memory.write(self._range(gpa, len(data)), data)
+        for page in range(gpa & -PAGE_BYTES, gpa + len(data), PAGE_BYTES):
+            if Gpa(page) not in self._overlays:
+                self._tables.mark(page, DIRTY)
+
+    def release(self) -> None:
+        """Gives every frame back: the tables' to the hypervisor's pool, the RAM to the machine's."""
+        self._tables.destroy()
+        self._memory.frames.free_all(self._owner)
+
+    def _range(self, gpa: int, byte_count: int) -> Spa:
+        if gpa < 0 or gpa + byte_count > self.ram_bytes:
+            raise AccessError(
+                f"Partition {self._owner} has RAM below GPA {self.ram_bytes:#x}, and {byte_count} bytes at GPA "
+                f"{gpa:#x} do not lie in it: check the address, or give the partition more memory."
+            )
+        return Spa(self._ram_spa + gpa)

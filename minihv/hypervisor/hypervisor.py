@@ -1,0 +1,185 @@
+"""Ring -1: it owns memory, processors and partitions, answers exits, and lets virtual processors take turns.
+
+Stands for: the hypervisor, between two of its exits.
+Spec: TLFS, "Overview"; AMD APM vol. 2, "Secure Virtual Machine".
+Simplified: there is no parent partition yet; intercepts that it would answer suspend the VP.
+First reading: ``create_partition``, ``run``, ``_run_turn``; then ``minihv.hypervisor.exits``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from minihv.errors import ConfigurationError, InternalError
+from minihv.hypervisor import msrs
+from minihv.hypervisor.exits import TABLE
+from minihv.hypervisor.partition import Partition
+from minihv.hypervisor.privileges import CHILD, Privilege
+from minihv.hypervisor.scheduler import Scheduler
+from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.machine.frames import HYPERVISOR
+from minihv.machine.memory import SystemMemory
+from minihv.machine.processor import Core, PagingMode, Processor, Stop
+from minihv.spec.vmcb import Intercept1, Intercept2
+from minihv.terms import MIB, PAGE_BYTES, Gva, Spa
+
+EXIT = int(Stop.EXIT)
+MOST_VPS = 64
+SMALLEST_PARTITION = 1 * MIB
+IO_PERMISSION_FRAMES = 3
+OWN_BYTES = 4 * MIB
+"""What the hypervisor keeps for itself when it sizes the machine's memory."""
+BYTES_FOR_PARTITION = 256 * 1024
+"""What one partition's tables, VMCBs and overlays take at most, besides its RAM."""
+
+INTERCEPTS_1 = Intercept1.CPUID | Intercept1.HLT | Intercept1.INVLPGA | Intercept1.IOIO | Intercept1.MSR | Intercept1.SHUTDOWN
+INTERCEPTS_2 = Intercept2.VMMCALL | Intercept2.XSETBV
+
+
+class Hypervisor:
+    """A machine with ring -1 on it. ``close`` it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        memory_bytes: int,
+        *,
+        lps: int = 1,
+        paging: PagingMode = PagingMode.SLAT,
+        core: Core | None = None,
+    ) -> None:
+        self.scheduler = Scheduler(lps)
+        self.memory = SystemMemory(memory_bytes)
+        self.processor = Processor(self.memory, paging, core)
+        self.partitions: dict[int, Partition] = {}
+        self._next_id = 1
+        self._msrpm = self.memory.frames.allocate(HYPERVISOR, msrs.PERMISSION_MAP_FRAMES)
+        msrs.write_permission_map(self.memory, self._msrpm)
+        self._iopm = self.memory.frames.allocate(HYPERVISOR, IO_PERMISSION_FRAMES)
+        self.memory.write(self._iopm, b"\xff" * IO_PERMISSION_FRAMES * PAGE_BYTES)
+
+    def close(self) -> None:
+        """Ends every partition and gives everything back to the host."""
+        for partition_id in list(self.partitions):
+            self.delete_partition(partition_id)
+        self.processor.close()
+        self.memory.close()
+
+    def __enter__(self) -> "Hypervisor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def create_partition(
+        self, name: str, memory_bytes: int, *, vps: int = 1, privileges: Privilege = CHILD
+    ) -> Partition:
+        """A partition with zeroed RAM and ``vps`` VPs whose registers are still to be set.
+
+        Raises:
+            ConfigurationError: a size or a count that cannot be, or no memory for it.
+        """
+        check_partition(memory_bytes, vps)
+        partition = Partition(self, self._next_id, name, memory_bytes, privileges)
+        self._next_id += 1
+        for index in range(vps):
+            partition.vps.append(self._create_vp(partition, index))
+        nested = self.processor.paging in (PagingMode.SLAT, PagingMode.HARDWARE)
+        partition.announce(vps, len(self.scheduler.lps), nested_paging=nested)
+        partition.created_at = 0
+        self.partitions[partition.id] = partition
+        for vp in partition.vps:
+            self.scheduler.add(vp)
+        return partition
+
+    def delete_partition(self, partition_id: int) -> None:
+        """Removes a partition and gives its frames back."""
+        partition = self.partitions.pop(partition_id)
+        for vp in partition.vps:
+            self.scheduler.remove(vp)
+        partition.close()
+
+    def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None) -> int:
+        """Runs until no VP is ready, or for ``blocks`` blocks in all. How many were used.
+
+        ``progress`` is called between rounds with the blocks used so far.
+        """
+        used = 0
+        while self.scheduler.ready() and (blocks is None or used < blocks):
+            left = blocks - used if blocks is not None else 1 << 62
+            used += self.scheduler.round(self._run_turn, left)
+            if progress is not None:
+                progress(used)
+        return used
+
+    def step(self, vp: VirtualProcessor) -> None:
+        """Executes one instruction of ``vp``, and what ring -1 has to do about it."""
+        vp.handle.time_base = self.scheduler.now - vp.counters.blocks
+        before = vp.counters.blocks
+        self._flush_if_changed(vp)
+        if self.processor.step(vp.handle) == EXIT:
+            self._handle(vp)
+        self.scheduler.lps[0].now += vp.counters.blocks - before
+
+    def complete_port(self, vp: VirtualProcessor) -> None:
+        """Lets the port access of ``vp`` finish; memory of an INS that is not there is handled as any exit is."""
+        if self.processor.complete_port(vp.handle) == EXIT:
+            self._handle(vp)
+
+    def translate(self, vp: VirtualProcessor, gva: Gva, kind: int) -> Any:
+        """What a supervisor access of ``vp`` to ``gva`` would find, as a ``struct mhv_walk_result``."""
+        return self.processor.translate(vp.handle, gva, kind)
+
+    def _create_vp(self, partition: Partition, index: int) -> VirtualProcessor:
+        vmcb_spa = self.memory.frames.allocate(HYPERVISOR)
+        self.memory.fill_zero(vmcb_spa, PAGE_BYTES)
+        vp = VirtualProcessor(partition, index, self.processor, Spa(vmcb_spa))
+        control = vp.control
+        control.intercept_instructions1 = INTERCEPTS_1
+        control.intercept_instructions2 = INTERCEPTS_2
+        control.iopm_base_pa, control.msrpm_base_pa = self._iopm, self._msrpm
+        control.guest_asid = partition.id
+        control.nested_control = 1
+        control.nested_cr3 = partition.gpa_space.root
+        return vp
+
+    def _run_turn(self, vp: VirtualProcessor, quantum: int) -> int:
+        """One turn of ``vp``: run, answer the exit, run on, until the quantum is used or the VP cannot go on."""
+        start, run, handle = int(vp.counters.blocks), self.processor.run, vp.handle
+        end = start + quantum
+        self._flush_if_changed(vp)
+        while run(handle, end) == EXIT:
+            self._handle(vp)
+            if vp.state is not VpState.READY or vp.partition.has_stopped:
+                break
+            self._flush_if_changed(vp)
+        return int(vp.counters.blocks) - start
+
+    def _handle(self, vp: VirtualProcessor) -> None:
+        line = TABLE.get(vp.control.exit_code)
+        if line is None:
+            raise InternalError(
+                f"Exit {vp.control.exit_code:#x} at RIP {vp.read('rip'):#x} has no line in the exit table: "
+                "please report the guest that did this."
+            )
+        line.handler(self, vp)
+
+    def _flush_if_changed(self, vp: VirtualProcessor) -> None:
+        if vp.partition.gpa_space.changed:
+            vp.partition.gpa_space.changed = False
+            self.processor.flush()
+
+
+def check_partition(memory_bytes: int, vps: int) -> None:
+    """Refuses what no partition can be."""
+    if memory_bytes % PAGE_BYTES or memory_bytes < SMALLEST_PARTITION:
+        raise ConfigurationError(
+            f"A partition's memory must be a multiple of 4 KiB and at least 1 MiB, not {memory_bytes} bytes: "
+            "write it as 64M or 1G."
+        )
+    if not 1 <= vps <= MOST_VPS:
+        raise ConfigurationError(f"A partition has 1 to {MOST_VPS} virtual processors, not {vps}: choose --vps in that range.")
+
+
+def machine_bytes(partition_bytes: int, partitions: int = 1) -> int:
+    """System memory for ``partitions`` partitions of ``partition_bytes`` each, with room for ring -1."""
+    rounded = -(-partition_bytes // (2 * MIB)) * 2 * MIB
+    return OWN_BYTES + partitions * (rounded + BYTES_FOR_PARTITION)

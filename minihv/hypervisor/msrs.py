@@ -1,0 +1,156 @@
+"""The MSRs that a guest may touch: which pass straight through, and what the others mean.
+
+Stands for: ring -1's MSR intercept and the MSR permission map.
+Spec: AMD APM vol. 2, "MSR Intercepts"; TLFS, "Synthetic MSRs" (HYPERV: GUEST_OS_ID, HYPERCALL and their kin).
+Simplified: no MTRRs, no machine check, no performance counters; an unknown MSR raises #GP.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from minihv.hypervisor.privileges import Privilege
+from minihv.machine import clock
+from minihv.machine.memory import SystemMemory
+from minihv.spec.msrs import Msr
+from minihv.spec.x86_registers import Efer
+from minihv.terms import PAGE_BYTES, Gpa, Spa
+
+if TYPE_CHECKING:
+    from minihv.hypervisor.vp import VirtualProcessor
+
+PERMISSION_MAP_FRAMES = 2
+PASSED_THROUGH = (
+    Msr.SYSENTER_CS, Msr.SYSENTER_ESP, Msr.SYSENTER_EIP, Msr.STAR, Msr.LSTAR, Msr.CSTAR, Msr.SFMASK,
+    Msr.FS_BASE, Msr.GS_BASE, Msr.KERNEL_GS_BASE,
+)  # fmt: skip
+MAP_RANGES = (0x0, 0xC000_0000, 0xC001_0000)
+"""Each range of 0x2000 MSRs has 0x800 bytes of the map, two bits an MSR: intercept read, intercept write."""
+
+EFER_WRITABLE = Efer.SCE | Efer.LME | Efer.LMA | Efer.NXE
+
+
+def write_permission_map(memory: SystemMemory, spa: Spa) -> None:
+    """Fills the map at ``spa``: everything is intercepted except ``PASSED_THROUGH``."""
+    bits = bytearray(b"\xff" * PERMISSION_MAP_FRAMES * PAGE_BYTES)
+    for number in PASSED_THROUGH:
+        base = next(start for start in reversed(MAP_RANGES) if number >= start)
+        at = 0x800 * MAP_RANGES.index(base) * 4 + (number - base)
+        bits[at // 4] &= ~(0b11 << at % 4 * 2)
+    memory.write(spa, bytes(bits))
+
+
+Reader = Callable[["VirtualProcessor"], int]
+Writer = Callable[["VirtualProcessor", int], bool]
+"""Says whether the value was legal; if not, the guest gets #GP."""
+
+
+@dataclass(frozen=True, slots=True)
+class MsrPolicy:
+    """What RDMSR and WRMSR do; ``None`` raises #GP, and so does a partition without ``privilege``."""
+
+    read: Reader | None
+    write: Writer | None
+    privilege: Privilege = Privilege.NONE
+
+
+def _now(vp: "VirtualProcessor") -> int:
+    return int(vp.handle.time_base + vp.counters.blocks)
+
+
+def _write_tsc(vp: "VirtualProcessor", value: int) -> bool:
+    ticks = _now(vp) * clock.NS_PER_BLOCK
+    vp.control.tsc_offset = (value - ticks) & (1 << 64) - 1
+    return True
+
+
+def _write_efer(vp: "VirtualProcessor", value: int) -> bool:
+    held = vp.read("efer")
+    if value & ~EFER_WRITABLE or (value ^ held) & Efer.LME:
+        return False  # paging is on for good: long mode cannot be left
+    vp.write("efer", value & ~Efer.LMA | held & Efer.LMA)
+    return True
+
+
+def _write_tsc_aux(vp: "VirtualProcessor", value: int) -> bool:
+    vp.handle.tsc_aux = value & 0xFFFF_FFFF
+    return value >> 32 == 0
+
+
+def _write_pat(vp: "VirtualProcessor", value: int) -> bool:
+    if any(kind not in (0, 1, 4, 5, 6, 7) for kind in value.to_bytes(8, "little")):
+        return False
+    vp.write("g_pat", value)
+    return True
+
+
+def _write_guest_os_id(vp: "VirtualProcessor", value: int) -> bool:
+    partition = vp.partition
+    partition.guest_os_id = value
+    if value == 0:
+        partition.set_hypercall_page(None)
+    return True
+
+
+def _read_hypercall(vp: "VirtualProcessor") -> int:
+    page = vp.partition.hypercall_page
+    return vp.partition.hypercall_msr & ~1 | (page is not None)
+
+
+def _write_hypercall(vp: "VirtualProcessor", value: int) -> bool:
+    partition = vp.partition
+    wanted = bool(value & 1) and partition.guest_os_id != 0
+    page = Gpa(value & -PAGE_BYTES)
+    if wanted and page >= partition.gpa_space.ram_bytes:
+        return False
+    partition.hypercall_msr = value
+    partition.set_hypercall_page(page if wanted else None)
+    return True
+
+
+def _write_reset(vp: "VirtualProcessor", value: int) -> bool:
+    if value & 1:
+        vp.partition.shut_down(0, "the guest reset itself through HV_X64_MSR_RESET")
+    return True
+
+
+POLICY: dict[int, MsrPolicy] = {
+    Msr.TSC: MsrPolicy(
+        lambda vp: _now(vp) * clock.NS_PER_BLOCK + vp.control.tsc_offset & (1 << 64) - 1, _write_tsc
+    ),
+    Msr.PAT: MsrPolicy(lambda vp: vp.read("g_pat"), _write_pat),
+    Msr.EFER: MsrPolicy(lambda vp: vp.read("efer"), _write_efer),
+    Msr.TSC_AUX: MsrPolicy(lambda vp: vp.handle.tsc_aux, _write_tsc_aux),
+    Msr.GUEST_OS_ID: MsrPolicy(
+        lambda vp: vp.partition.guest_os_id, _write_guest_os_id, Privilege.ACCESS_HYPERCALL
+    ),
+    Msr.HYPERCALL: MsrPolicy(_read_hypercall, _write_hypercall, Privilege.ACCESS_HYPERCALL),
+    Msr.VP_INDEX: MsrPolicy(lambda vp: vp.index, None, Privilege.ACCESS_VP_INDEX),
+    Msr.RESET: MsrPolicy(lambda _vp: 0, _write_reset, Privilege.ACCESS_RESET),
+    Msr.VP_RUNTIME: MsrPolicy(
+        lambda vp: clock.reference_time(vp.counters.blocks), None, Privilege.ACCESS_VP_RUNTIME
+    ),
+    Msr.TIME_REF_COUNT: MsrPolicy(
+        lambda vp: clock.reference_time(_now(vp)) - vp.partition.created_at,
+        None,
+        Privilege.ACCESS_REFERENCE_COUNTER,
+    ),
+    Msr.TSC_FREQUENCY: MsrPolicy(lambda _vp: clock.TSC_HZ, None, Privilege.ACCESS_FREQUENCY),
+    Msr.APIC_FREQUENCY: MsrPolicy(lambda _vp: clock.TSC_HZ, None, Privilege.ACCESS_FREQUENCY),
+}
+
+
+def read_msr(vp: "VirtualProcessor", number: int) -> int | None:
+    """The value RDMSR returns, or ``None`` for #GP."""
+    policy = POLICY.get(number)
+    if policy is None or policy.read is None or policy.privilege & ~vp.partition.privileges:
+        return None
+    return policy.read(vp)
+
+
+def write_msr(vp: "VirtualProcessor", number: int, value: int) -> bool:
+    """Performs WRMSR; false for #GP, and then nothing has changed."""
+    policy = POLICY.get(number)
+    if policy is None or policy.write is None or policy.privilege & ~vp.partition.privileges:
+        return False
+    return policy.write(vp, value)

@@ -1,0 +1,94 @@
+"""A partition: memory, virtual processors, privileges, an id. The unit of isolation.
+
+Stands for: ring -1's partition object.
+Spec: TLFS, "Partition Management" and "Establishing the Hypercall Interface".
+Simplified: no memory pool accounting; a partition is created whole and is active at once.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from minihv.hypervisor import cpuid
+from minihv.hypervisor.gpa_space import GpaSpace
+from minihv.hypervisor.privileges import Privilege
+from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.machine.frames import HYPERVISOR
+from minihv.terms import Gpa, Spa
+
+if TYPE_CHECKING:
+    from minihv.hypervisor.hypervisor import Hypervisor
+
+HYPERCALL_PAGE_CODE = bytes.fromhex("0f01d9c3")
+"""VMMCALL; RET: what the hypercall page holds on an AMD processor."""
+
+
+class Partition:
+    """Partition ``id``, child of ``parent_id`` (0: nobody's)."""
+
+    def __init__(
+        self, hypervisor: "Hypervisor", partition_id: int, name: str, memory_bytes: int, privileges: Privilege
+    ) -> None:
+        self.id = partition_id
+        self.name = name
+        self.parent_id = 0
+        self.privileges = privileges
+        self.vps: list[VirtualProcessor] = []
+        self.console = bytearray()
+        self.guest_os_id = 0
+        self.hypercall_msr = 0
+        self.hypercall_page: Gpa | None = None
+        self.created_at = 0
+        self.exit_status: int | None = None
+        self.why = ""
+        self._hypervisor = hypervisor
+        self._hypercall_spa: Spa | None = None
+        self._cpuid: Any = None
+        self.gpa_space = GpaSpace(hypervisor.memory, partition_id)
+        self.gpa_space.add_ram(memory_bytes)
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether the guest, or an instructor, has ended it."""
+        return self.exit_status is not None
+
+    def announce(self, vp_count: int, lp_count: int, *, nested_paging: bool) -> None:
+        """Fixes what CPUID says to this partition's VPs, for its whole life."""
+        leaves = cpuid.processor_leaves(vp_count) | cpuid.hypervisor_leaves(
+            self.privileges, vp_count, lp_count, nested_paging=nested_paging
+        )
+        self._cpuid = cpuid.table(leaves)
+        for vp in self.vps:
+            vp.handle.cpuid = self._cpuid
+
+    def shut_down(self, status: int, why: str) -> None:
+        """Ends the partition; its VPs never run again."""
+        self.exit_status = status
+        self.why = why
+
+    def set_hypercall_page(self, gpa: Gpa | None) -> None:
+        """Lays the hypercall page over the guest's page at ``gpa``, or takes it away."""
+        memory = self._hypervisor.memory
+        if self.hypercall_page is not None:
+            self.gpa_space.lift(self.hypercall_page)
+        if gpa is not None:
+            if self._hypercall_spa is None:
+                self._hypercall_spa = memory.frames.allocate(HYPERVISOR)
+                memory.fill_zero(self._hypercall_spa, 4096)
+                memory.write(self._hypercall_spa, HYPERCALL_PAGE_CODE)
+            self.gpa_space.lay_over(gpa, self._hypercall_spa, "hypercall page")
+        self.hypercall_page = gpa
+        for vp in self.vps:
+            vp.handle.hypercalls_enabled = gpa is not None
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether none of its VPs may run again: it was shut down, or one of them met a triple fault."""
+        return self.is_shut_down or any(vp.state is VpState.TRIPLE_FAULT for vp in self.vps)
+
+    def close(self) -> None:
+        """Gives every frame back."""
+        for vp in self.vps:
+            vp.close()
+            self._hypervisor.memory.frames.free(HYPERVISOR, vp.vmcb_spa)
+        if self._hypercall_spa is not None:
+            self._hypervisor.memory.frames.free(HYPERVISOR, self._hypercall_spa)
+        self.gpa_space.release()

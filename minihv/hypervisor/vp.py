@@ -1,0 +1,148 @@
+"""A virtual processor of a partition: its VMCB, its registers by their TLFS names, its state.
+
+Stands for: ring -1's VP object.
+Spec: TLFS, "Virtual Processors" and "Virtual Processor Registers"; AMD APM vol. 2, "VMCB Layout".
+Simplified: no MTRRs, no floating-point registers by name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from minihv.machine.processor import Processor
+from minihv.terms import Spa
+
+if TYPE_CHECKING:
+    from minihv.hypervisor.partition import Partition
+
+
+class VpState(Enum):
+    """Where a VP is in its life."""
+
+    READY = "ready"
+    IDLE = "idle"
+    """HLT with interrupts enabled: an interrupt makes it ready."""
+    HALTED = "halted"
+    """HLT with interrupts disabled: only an NMI or INIT would end it."""
+    SUSPENDED = "suspended"
+    """An intercept waits for somebody who can answer it."""
+    TRIPLE_FAULT = "triple fault"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentValue:
+    """A segment register as the TLFS packs it: base, limit, selector, attributes."""
+
+    base: int
+    limit: int
+    selector: int
+    attributes: int
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "SegmentValue":
+        """From the 16 bytes of a hypercall element."""
+        return cls(*(int.from_bytes(data[a:b], "little") for a, b in ((0, 8), (8, 12), (12, 14), (14, 16))))
+
+    def to_bytes(self) -> bytes:
+        """As the 16 bytes of a hypercall element."""
+        parts = (self.base, 8), (self.limit, 4), (self.selector, 2), (self.attributes, 2)
+        return b"".join(value.to_bytes(size, "little") for value, size in parts)
+
+
+GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
+IN_VMCB = {"rax", "rsp"}
+SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr")
+TABLES = ("idtr", "gdtr")
+
+# Spec: TLFS, "Register Names".
+REGISTER_NAMES: dict[int, str] = (
+    {0x20000 + number: name for number, name in enumerate(GENERAL)}
+    | {0x20010: "rip", 0x20011: "rflags"}
+    | {0x40000: "cr0", 0x40001: "cr2", 0x40002: "cr3", 0x40003: "cr4"}
+    | {0x50004: "dr6", 0x50005: "dr7"}
+    | {0x60000 + number: name for number, name in enumerate(SEGMENTS)}
+    | {0x70000 + number: name for number, name in enumerate(TABLES)}
+    | {0x80001: "efer", 0x80002: "kernel_gs_base", 0x80004: "g_pat"}
+    | {0x80005: "sysenter_cs", 0x80006: "sysenter_eip", 0x80007: "sysenter_esp"}
+    | {0x80008: "star", 0x80009: "lstar", 0x8000A: "cstar", 0x8000B: "sfmask"}
+)
+LIVE = {*GENERAL, "rip", "rflags"}
+"""Registers that an exit stores and an entry takes by itself; the others need a save and a reload."""
+
+
+class VirtualProcessor:
+    """VP ``index`` of ``partition``. ``handle`` is the core's ``struct mhv_vp``."""
+
+    def __init__(self, partition: "Partition", index: int, processor: Processor, vmcb_spa: Spa) -> None:
+        self.partition = partition
+        self.index = index
+        self.handle: Any = processor.create_vp(index, vmcb_spa)
+        self.vmcb: Any = self.handle.vmcb
+        self.control: Any = self.vmcb.control
+        self.save_area: Any = self.vmcb.save
+        self.vmcb_spa = vmcb_spa
+        self.state = VpState.READY
+        self.why = ""
+        self.run_blocks = 0
+        self._processor = processor
+
+    @property
+    def counters(self) -> Any:
+        """The core's ``struct mhv_counters`` of this VP."""
+        return self.handle.counters
+
+    def read(self, name: str) -> int:
+        """The value of a register that is one number: ``rax`` ... ``r15``, ``rip``, ``rflags``, ``cr3``, ``efer`` ..."""
+        if name in LIVE:
+            if name in GENERAL and name not in IN_VMCB:
+                return int(self.handle.gpr[GENERAL.index(name)])
+            return int(getattr(self.save_area, name))
+        self._processor.save(self.handle)
+        return int(getattr(self.save_area, name))
+
+    def write(self, name: str, value: int) -> None:
+        """Sets a register of one number. Takes effect when the VP runs next."""
+        if name in GENERAL and name not in IN_VMCB:
+            self.handle.gpr[GENERAL.index(name)] = value
+        elif name in LIVE:
+            setattr(self.save_area, name, value)
+        else:
+            self._edit(lambda: setattr(self.save_area, name, value))
+
+    def read_segment(self, name: str) -> SegmentValue:
+        """A segment register, or a table register (whose selector and attributes are 0)."""
+        self._processor.save(self.handle)
+        packed = getattr(self.save_area, name)
+        attributes = (packed.attributes & 0xFF) | (packed.attributes & 0xF00) << 4
+        return SegmentValue(packed.base, packed.limit, packed.selector, attributes)
+
+    def write_segment(self, name: str, value: SegmentValue) -> None:
+        """Sets a segment or table register."""
+
+        def edit() -> None:
+            packed = getattr(self.save_area, name)
+            packed.base, packed.limit, packed.selector = value.base, value.limit, value.selector
+            packed.attributes = (value.attributes & 0xFF) | (value.attributes >> 4 & 0xF00)
+
+        self._edit(edit)
+
+    def inject(self, vector: int, kind: int, error_code: int | None = None) -> None:
+        """Makes the processor deliver an event when the VP runs next. Spec: AMD APM vol. 2, "Event Injection"."""
+        event = vector | kind << 8 | 1 << 31
+        if error_code is not None:
+            event |= 1 << 11 | error_code << 32
+        self.control.event_injection = event
+
+    def advance(self) -> None:
+        """Goes on behind the instruction that exited."""
+        self.save_area.rip = self.control.next_rip
+
+    def close(self) -> None:
+        """Frees the core's part."""
+        self._processor.destroy_vp(self.handle)
+
+    def _edit(self, change: Callable[[], None]) -> None:
+        self._processor.save(self.handle)
+        change()
+        self.handle.reload = True

@@ -1,0 +1,4 @@
+"""The physical box: memory, the processor, the clock.
+
+Next: ``minihv.machine.memory``
+"""

@@ -1,0 +1,311 @@
+// The run loop: enter the guest, take what stopped it, handle it or hand it to the hypervisor.
+//
+// Stands for: the processor between two exits, seen from ring -1.
+// Spec: AMD APM vol. 2, "Secure Virtual Machine"; "Event Injection"; "Virtual Interrupts".
+// Simplified: virtual NMIs are delivered at once and do not block each other.
+//
+// The engine stops only where its state is exact: at the start of a block, or on an instruction that
+// trapped. Its registers are then copied to the VP's context, `silicon` below, changed there, and put
+// back. In the order of a first reading: mhv_processor_run, go_on, handle.
+
+#include "inside.h"
+
+#include <string.h>
+
+enum { V_IRQ = 1 << 8, V_IGNORE_TPR = 1 << 20, EVENT_VALID_BIT = 31, EVENT_ERROR_BIT = 11, INTERCEPT_VINTR = 1 << 4 };
+
+static bool fetch_is_suspect(struct mhv_processor *processor, const struct mhv_silicon *silicon)
+{
+    const struct mhv_access access = {.kind = MHV_EXECUTE, .user = mhv_cpl(silicon) == 3};
+    struct mhv_walk_result found;
+
+    mhv_translate(processor, silicon, silicon->rip, access, &found);
+    return found.outcome == MHV_MAPPED && found.spa < processor->ram.byte_count &&
+           processor->memory->frame_flags[found.spa >> PAGE_SHIFT] & MHV_FRAME_SUSPECT;
+}
+
+static bool fill_in_address(struct mhv_processor *processor, struct touch *touch)
+{
+    uint64_t address;
+
+    *touch = (struct touch){processor->event.fault, processor->event.fault_access, processor->event.fault_page};
+    memcpy(&address, (const char *)processor->engine + processor->invalid_address_offset, sizeof address);
+    if ((address & ~(uint64_t)(PAGE_BYTES - 1)) == processor->event.fault_page)
+        touch->gva = address;
+    return true;
+}
+
+// An exception that the engine found, or an intercept.
+static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+{
+    const uint32_t code = processor->event.trap < 256 ? EXIT_EXCEPTION + processor->event.trap
+                                                      : processor->event.trap - 256;
+    const uint32_t requested_1 = vp->vmcb->control.intercept_instructions1;
+    const uint32_t requested_2 = vp->vmcb->control.intercept_instructions2;
+
+    if (code >= EXIT_EXCEPTION && code < EXIT_EXCEPTION + 32) {
+        const uint8_t vector = (uint8_t)(code - EXIT_EXCEPTION);
+        const bool has_code = vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) || vector == 17;
+        if (vector != VECTOR_PF)
+            return mhv_raise(processor, vp, silicon, vector, has_code, silicon->error_code);
+        const struct mhv_vmcb *effective = (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
+        struct touch touch = {.gva = effective->control.exit_info_2};
+        touch.result.outcome = MHV_PAGE_FAULT;
+        touch.result.error_code = silicon->error_code;
+        return mhv_refuse(processor, vp, silicon, &touch);
+    }
+    if (code >= 0x20 && code < 0x40)
+        return mhv_move_debug(processor, vp, silicon);
+    if (code == EXIT_SWINT && !(requested_1 >> (code - 0x60) & 1))
+        return mhv_software_interrupt(processor, vp, silicon);
+    if (code == EXIT_RDTSC && !(requested_1 >> (code - 0x60) & 1))
+        return mhv_read_time(processor, vp, silicon);
+    if (code >= EXIT_VMRUN && code <= EXIT_SKINIT && !(requested_2 >> (code - EXIT_VMRUN) & 1))
+        return mhv_raise(processor, vp, silicon, VECTOR_UD, false, 0);
+    if (code == EXIT_NPF) {
+        const struct mhv_vmcb *effective = (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
+        mhv_exit(vp, code, silicon->error_code, effective->control.exit_info_2);
+        return NEXT_EXIT;
+    }
+    return mhv_handle_exit(processor, vp, silicon, code);
+}
+
+static enum next handle(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+{
+    struct touch touch;
+
+    switch (processor->event.kind) {
+    case EVENT_BUDGET:
+    case EVENT_WINDOW:
+    case EVENT_STEPPED:
+    case EVENT_PEEKED:
+        return NEXT_GO_ON;
+    case EVENT_TRAP:
+        return handle_trap(processor, vp, silicon);
+    case EVENT_FAULT:
+        fill_in_address(processor, &touch);
+        return mhv_refuse(processor, vp, silicon, &touch);
+    case EVENT_FLIP:
+        mhv_drop_blocks(processor, processor->event.frame);
+        processor->blocks--; // the interrupted block goes on, it does not begin again
+        return NEXT_GO_ON;
+    case EVENT_SUSPECT:
+        processor->stepping_suspects = true;
+        return NEXT_GO_ON;
+    case EVENT_SYSCALL:
+        silicon->gpr[MHV_RCX] = processor->aborted_rcx;
+        return mhv_syscall(processor, vp, silicon);
+    case EVENT_PORT:
+        return mhv_port(processor, vp, silicon);
+    default:
+        return NEXT_ENGINE;
+    }
+}
+
+// EVENTINJ: taken over by the processor at the next entry, and cleared.
+static enum next inject(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+{
+    const uint64_t event = vp->vmcb->control.event_injection;
+    const struct delivery delivery = {
+        .vector = (uint8_t)event,
+        .type = event >> 8 & 7,
+        .has_error_code = event >> EVENT_ERROR_BIT & 1,
+        .error_code = (uint32_t)(event >> 32),
+        .cr2 = silicon->cr[2],
+        .next_rip = vp->vmcb->control.next_rip,
+    };
+
+    if (!(event >> EVENT_VALID_BIT & 1))
+        return NEXT_GO_ON;
+    vp->vmcb->control.event_injection = 0;
+    return mhv_deliver(processor, vp, silicon, delivery);
+}
+
+// V_IRQ: delivered as soon as the guest lets it in. stop_on_window makes the block hook watch for that.
+static enum next offer_interrupt(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+{
+    const uint64_t virtual_interrupt = vp->vmcb->control.virtual_interrupt;
+    const uint64_t priority = virtual_interrupt >> 16 & 15, tpr = virtual_interrupt & 15;
+    const bool open = mhv_silicon_rflags(silicon) & RFLAGS_IF && !(silicon->hflags & MHV_HF_INHIBIT);
+
+    processor->stop_on_window = virtual_interrupt & V_IRQ && (priority > tpr || virtual_interrupt & V_IGNORE_TPR);
+    if (!processor->stop_on_window || !open)
+        return NEXT_GO_ON;
+    if (vp->vmcb->control.intercept_instructions1 & INTERCEPT_VINTR) {
+        mhv_exit(vp, EXIT_VINTR, 0, 0);
+        return NEXT_EXIT;
+    }
+    vp->vmcb->control.virtual_interrupt &= ~(uint64_t)V_IRQ;
+    processor->stop_on_window = false;
+    return mhv_deliver(processor, vp, silicon,
+                       (struct delivery){.vector = (uint8_t)(virtual_interrupt >> 32), .type = DELIVER_INTERRUPT});
+}
+
+// Puts the registers into the engine and lets it run until an event. False: the engine refused.
+static bool enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+{
+    const struct mhv_engine_api *api = &processor->api;
+    uint64_t rflags = 0;
+
+    processor->event.kind = EVENT_NONE;
+    processor->epoch = (uint32_t)(processor->blocks >> 28) + 1;
+    mhv_drop_stale(processor);
+    const bool attentive = processor->step != STEP_NONE || processor->stop_on_window;
+    processor->stop_at = attentive ? 0 : processor->limit;
+    if (api->context_restore(processor->engine, vp->context) != MHV_UC_OK)
+        return false;
+    processor->engine_error = api->emu_start(processor->engine, silicon->rip, 0, 0, 0);
+    if (api->context_save(processor->engine, vp->context) != MHV_UC_OK)
+        return false;
+    api->reg_read(processor->engine, MHV_UC_RFLAGS, &rflags);
+    mhv_silicon_set_rflags(silicon, rflags);
+    return processor->event.kind != EVENT_NONE;
+}
+
+// One instruction with a block of its own: the interrupt shadow ends a block after one instruction. The
+// guest's own shadow (STI, MOV SS) is kept: the engine forgets it when two of them meet.
+static bool step_once(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+{
+    struct mhv_instruction instruction = {0};
+    uint8_t bytes[INSTRUCTION_BYTES];
+
+    if (mhv_instruction_at(processor, silicon, &instruction, bytes) &&
+        mhv_guard_forbids(bytes, INSTRUCTION_BYTES)) {
+        processor->event.kind = EVENT_TRAP;
+        processor->event.trap = 256 + EXIT_EXCEPTION + VECTOR_UD;
+        return true;
+    }
+    const bool shadowed = silicon->hflags & MHV_HF_INHIBIT;
+    const bool shadows = instruction.map == 0 && (instruction.opcode == 0xFB ||
+                         (instruction.opcode == 0x8E && (instruction.modrm >> 3 & 7) == 2));
+    silicon->hflags |= MHV_HF_INHIBIT;
+    processor->step = STEP_FIRST;
+    const bool entered = enter_and_leave(processor, vp, silicon);
+    processor->step_began = processor->step != STEP_FIRST;
+    processor->step = STEP_NONE;
+    silicon->hflags &= ~(uint32_t)MHV_HF_INHIBIT;
+    if (processor->event.kind == EVENT_STEPPED && shadows && !shadowed)
+        silicon->hflags |= MHV_HF_INHIBIT;
+    else if (processor->event.kind != EVENT_STEPPED && shadowed)
+        silicon->hflags |= MHV_HF_INHIBIT;
+    return entered;
+}
+
+// The guard executes frames that could kill the engine one instruction at a time.
+static bool go_on(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+{
+    if (!processor->stepping_suspects)
+        return enter_and_leave(processor, vp, silicon);
+    const bool entered = step_once(processor, vp, silicon);
+    if (!fetch_is_suspect(processor, silicon)) {
+        processor->stepping_suspects = false;
+        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+    }
+    return entered;
+}
+
+// Before anything runs: the VP's state is in the engine's hands, and what is pending is delivered.
+static enum next begin(struct mhv_processor *processor, struct mhv_vp *vp)
+{
+    processor->blocks = vp->counters.blocks;
+    if (processor->vp != vp || vp->reload) {
+        if (processor->vp && processor->vp != vp)
+            mhv_vp_save(processor, processor->vp);
+        processor->stepping_suspects = false;
+        processor->block_end = 0;
+        if (!mhv_world_switch(processor, vp))
+            return NEXT_ENGINE;
+    }
+    mhv_take_edits(vp);
+    return inject(processor, vp, mhv_silicon_of(vp->context));
+}
+
+static enum mhv_stop finish(struct mhv_processor *processor, struct mhv_vp *vp, enum next next)
+{
+    vp->counters.blocks = processor->blocks;
+    mhv_publish(vp);
+    return next == NEXT_EXIT ? MHV_STOP_EXIT : next == NEXT_ENGINE ? MHV_STOP_ENGINE : MHV_STOP_BUDGET;
+}
+
+enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *vp, uint64_t until_block)
+{
+    struct mhv_silicon *silicon = mhv_silicon_of(vp->context);
+    enum next next = begin(processor, vp);
+
+    processor->limit = until_block;
+    processor->block_end = 0;
+    while (next == NEXT_GO_ON && processor->blocks < processor->limit) {
+        next = offer_interrupt(processor, vp, silicon);
+        if (next != NEXT_GO_ON)
+            break;
+        next = go_on(processor, vp, silicon) ? handle(processor, vp, silicon) : NEXT_ENGINE;
+    }
+    return finish(processor, vp, next);
+}
+
+// A step inside a block is no new block. Where the block ends, the engine is asked before it begins.
+static bool peek_block(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+{
+    processor->step = STEP_PEEK;
+    const bool entered = enter_and_leave(processor, vp, silicon);
+    processor->step = STEP_NONE;
+    if (processor->event.kind == EVENT_PEEKED)
+        processor->block_end = processor->event.block + processor->event.block_bytes;
+    return entered;
+}
+
+enum mhv_stop mhv_processor_step(struct mhv_processor *processor, struct mhv_vp *vp)
+{
+    struct mhv_silicon *silicon = mhv_silicon_of(vp->context);
+    struct mhv_instruction instruction;
+    uint8_t bytes[INSTRUCTION_BYTES];
+    enum next next = begin(processor, vp);
+
+    processor->limit = UINT64_MAX;
+    if (next == NEXT_GO_ON)
+        next = offer_interrupt(processor, vp, silicon);
+    const bool inside = processor->block_end != 0 && silicon->rip == processor->block_next && silicon->rip < processor->block_end;
+    if (next == NEXT_GO_ON && !inside && !processor->stepping_suspects) {
+        processor->block_end = 0;
+        if (!peek_block(processor, vp, silicon))
+            return finish(processor, vp, NEXT_ENGINE);
+        if (processor->event.kind != EVENT_PEEKED)
+            return finish(processor, vp, handle(processor, vp, silicon));
+    }
+    if (next != NEXT_GO_ON)
+        return finish(processor, vp, next);
+    mhv_instruction_at(processor, silicon, &instruction, bytes);
+    processor->block_next = silicon->rip + instruction.length;
+    processor->step_began = false;
+    if (!step_once(processor, vp, silicon))
+        return finish(processor, vp, NEXT_ENGINE);
+    processor->blocks -= inside && processor->step_began; // the hook counted it, but no block began
+    if (processor->event.kind != EVENT_STEPPED) {
+        processor->block_end = 0;
+        next = handle(processor, vp, silicon);
+    }
+    return finish(processor, vp, next);
+}
+
+enum mhv_stop mhv_vp_complete_port(struct mhv_processor *processor, struct mhv_vp *vp)
+{
+    struct mhv_silicon *silicon = mhv_silicon_of(vp->context);
+
+    if (processor->vp != vp || vp->reload) {
+        if (begin(processor, vp) != NEXT_GO_ON)
+            return MHV_STOP_ENGINE;
+    }
+    const enum next next = mhv_finish_port(processor, vp, silicon);
+    mhv_publish(vp);
+    return next == NEXT_EXIT ? MHV_STOP_EXIT : MHV_STOP_BUDGET;
+}
+
+void mhv_vp_translate(struct mhv_processor *processor, struct mhv_vp *vp, uint64_t gva,
+                      const struct mhv_access *access, struct mhv_walk_result *ret)
+{
+    struct mhv_vp *current = processor->vp;
+
+    processor->vp = vp;
+    mhv_translate(processor, mhv_silicon_of(vp->context), gva, *access, ret);
+    processor->vp = current;
+}
