@@ -86,8 +86,6 @@ class BuildGuests(Command):
         return package / "minihv" / "guests" / "images"
 
     def run(self) -> None:
-        if not GUEST_BUILDER.exists():
-            return
         spec = importlib.util.spec_from_file_location("minihv_guest_builder", GUEST_BUILDER)
         assert spec is not None and spec.loader is not None
         builder = importlib.util.module_from_spec(spec)
