@@ -67,9 +67,8 @@ static inline bool out_of_reach(struct second *second, uint64_t gpa)
 }
 
 // `gpa` to `second->spa`. False when the second stage refuses; then `stage.refusal` says why.
-__attribute__((always_inline)) static inline bool translate(struct mhv_ram ram,
-                                                            struct second *second, uint64_t gpa,
-                                                            uint8_t kind)
+__attribute__((always_inline)) static inline bool
+translate(struct mhv_ram ram, struct second *second, uint64_t gpa, uint8_t kind)
 {
     struct stage *stage = &second->stage;
     enum step step;

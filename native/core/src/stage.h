@@ -1,7 +1,8 @@
 // One stage of translation, in steps. Twin of `follow` in minihv/paging/walk.py; read that first.
 //
-// Private to walk.c and nested.c, which differ in how they reach the next table. Everything here is
-// inlined into them: this is the path of every TLB miss.
+// Private to walk.c and nested.c, which differ in how they reach the next table, and to tables.c,
+// which writes what they read. Everything here is inlined into them: this is the path of every TLB
+// miss.
 #ifndef MINIHV_STAGE_H
 #define MINIHV_STAGE_H
 #include "minihv/walk.h"

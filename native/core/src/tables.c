@@ -1,7 +1,7 @@
 // The builder of page tables. Twin of minihv/paging/tables.py; read that first.
 //
-// Spec: AMD APM vol. 2, "Long-Mode Page Translation". Simplified: as the Python twin. The two are held
-// equal by tests/twins/test_tables.py, down to the image in memory.
+// Spec: AMD APM vol. 2, "Long-Mode Page Translation". Simplified: as the Python twin. The two are
+// held equal by tests/twins/test_tables.py, down to the image in memory.
 
 #include "minihv/tables.h"
 #include "stage.h"

@@ -1,7 +1,8 @@
 // One-stage page walk: GVA to GPA, one table at a time. Twin of minihv/paging/walk.py.
 //
-// Spec: AMD APM vol. 2, "Long-Mode Page Translation"; Intel SDM vol. 3A, "4-Level Paging and 5-Level
-// Paging". Simplified: as the Python twin. The two are held equal by tests/twins/test_walk.py.
+// Spec: AMD APM vol. 2, "Long-Mode Page Translation"; Intel SDM vol. 3A, "4-Level Paging and
+// 5-Level Paging". Simplified: as the Python twin. The two are held equal by
+// tests/twins/test_walk.py.
 
 #include "minihv/walk.h"
 #include "stage.h"

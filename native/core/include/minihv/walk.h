@@ -23,7 +23,8 @@ struct mhv_access {
     bool implicit; // the processor's own access to a system structure: supervisor, and deaf to AC
 };
 
-// The registers that steer one stage of translation: CR3, CR4.LA57, EFER.NXE, CR0.WP, CR4.SMEP/SMAP.
+// The registers that steer one stage of translation: CR3, CR4.LA57, EFER.NXE, CR0.WP,
+// CR4.SMEP/SMAP.
 struct mhv_paging {
     uint64_t root;         // bits 51:12 are the address of the first table
     uint8_t levels;        // 4 or 5
