@@ -7,17 +7,13 @@
 
 #include "minihv/decode.h"
 
+#include "forms.h"
+
 #include <string.h>
 
 enum { LONGEST = 15 };
 
-// What follows an opcode, one letter each:
-//   .  nothing                m  ModRM                    -  no such opcode
-//   b  imm8                   B  ModRM, imm8
-//   w  imm16                  z  imm16/32                 Z  ModRM, imm16/32
-//   v  imm16/32/64            o  offset, address-sized    e  imm16, imm8
-//   f  imm16/32, imm16        g  ModRM, and imm8 for TEST G  ModRM, and imm16/32 for TEST
-static const char ONE_BYTE[] = "mmmmbz..mmmmbz.." // 00
+const char mhv_one_byte_forms[] = "mmmmbz..mmmmbz.." // 00
                                "mmmmbz..mmmmbz.." // 10
                                "mmmmbz..mmmmbz.." // 20
                                "mmmmbz..mmmmbz.." // 30
@@ -34,7 +30,7 @@ static const char ONE_BYTE[] = "mmmmbz..mmmmbz.." // 00
                                "bbbbbbbbzzfb...." // E0
                                "......gG......mm"; // F0
 
-static const char TWO_BYTE[] = "mmmm-.....-.-m.B" // 00
+const char mhv_two_byte_forms[] = "mmmm-.....-.-m.B" // 00
                                "mmmmmmmmmmmmmmmm" // 10
                                "mmmm----mmmmmmmm" // 20
                                "......-.--------" // 30

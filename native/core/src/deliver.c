@@ -3,18 +3,27 @@
 // Stands for: the processor's interrupt microcode; the engine delivers no exception by itself.
 // Spec: AMD APM vol. 2, "Long-Mode Interrupt Control Transfers"; Intel SDM vol. 3A, "Exception and
 //       Interrupt Handling in 64-bit Mode" and "Interrupt 8 - Double Fault Exception (#DF)".
-// Simplified: long mode only (no 16- and 32-bit gates); accessed bits of code descriptors are not set.
+// Simplified: long mode only (no 16- and 32-bit gates); accessed bits of code descriptors are not
+// set.
 
 #include "inside.h"
 
 #include <string.h>
 
 enum {
-    GATE_INTERRUPT = 0xE, GATE_TRAP = 0xF,
-    SELECTOR_TI = 4, ERROR_EXT = 1, ERROR_IDT = 2,
-    ATTRIBUTE_CODE = 1 << 11, ATTRIBUTE_CONFORMING = 1 << 10, ATTRIBUTE_S = 1 << 12, ATTRIBUTE_P = 1 << 15,
-    ATTRIBUTE_L = 1 << 21, ATTRIBUTE_B = 1 << 22,
-    TSS_RSP0 = 4, TSS_IST1 = 36,
+    GATE_INTERRUPT = 0xE,
+    GATE_TRAP = 0xF,
+    SELECTOR_TI = 4,
+    ERROR_EXT = 1,
+    ERROR_IDT = 2,
+    ATTRIBUTE_CODE = 1 << 11,
+    ATTRIBUTE_CONFORMING = 1 << 10,
+    ATTRIBUTE_S = 1 << 12,
+    ATTRIBUTE_P = 1 << 15,
+    ATTRIBUTE_L = 1 << 21,
+    ATTRIBUTE_B = 1 << 22,
+    TSS_RSP0 = 4,
+    TSS_IST1 = 36,
 };
 
 // A fault that the delivery itself met.
@@ -45,7 +54,8 @@ static struct trouble fault(uint8_t vector, uint32_t error_code)
 
 static struct trouble page_fault(const struct touch *touch)
 {
-    return (struct trouble){.is_trouble = true, .is_page_fault = true, .vector = VECTOR_PF, .touch = *touch};
+    return (struct trouble){
+        .is_trouble = true, .is_page_fault = true, .vector = VECTOR_PF, .touch = *touch};
 }
 
 static const struct trouble NO_TROUBLE = {0};
@@ -58,7 +68,8 @@ static bool is_canonical(const struct mhv_silicon *silicon, uint64_t gva)
 
 // Step 1 and 2: the gate of the vector.
 static struct trouble read_gate(struct mhv_processor *processor, const struct mhv_silicon *silicon,
-                                const struct delivery *delivery, uint32_t external, struct gate *gate)
+                                const struct delivery *delivery, uint32_t external,
+                                struct gate *gate)
 {
     const uint32_t error_code = delivery->vector * 8u + ERROR_IDT + external;
     uint64_t raw[2];
@@ -66,7 +77,8 @@ static struct trouble read_gate(struct mhv_processor *processor, const struct mh
 
     if (delivery->vector * 16u + 15 > silicon->idtr.limit)
         return fault(VECTOR_GP, error_code);
-    if (!mhv_guest_read(processor, silicon, silicon->idtr.base + delivery->vector * 16u, SYSTEM_READ, raw, 16, &touch))
+    if (!mhv_guest_read(processor, silicon, silicon->idtr.base + delivery->vector * 16u,
+                        SYSTEM_READ, raw, 16, &touch))
         return page_fault(&touch);
     *gate = (struct gate){
         .target = (raw[0] & 0xFFFF) | (raw[0] >> 32 & 0xFFFF0000) | raw[1] << 32,
@@ -84,12 +96,14 @@ static struct trouble read_gate(struct mhv_processor *processor, const struct mh
 }
 
 // Step 3: the code segment that the gate names.
-static struct trouble read_code_segment(struct mhv_processor *processor, const struct mhv_silicon *silicon,
-                                        const struct gate *gate, uint32_t external,
-                                        struct mhv_silicon_segment *code)
+static struct trouble read_code_segment(struct mhv_processor *processor,
+                                        const struct mhv_silicon *silicon, const struct gate *gate,
+                                        uint32_t external, struct mhv_silicon_segment *code)
 {
-    const struct mhv_silicon_segment *table = gate->selector & SELECTOR_TI ? &silicon->ldtr : &silicon->gdtr;
-    const uint32_t index = gate->selector & 0xFFF8, error_code = (gate->selector & 0xFFFC) + external;
+    const struct mhv_silicon_segment *table =
+        gate->selector & SELECTOR_TI ? &silicon->ldtr : &silicon->gdtr;
+    const uint32_t index = gate->selector & 0xFFF8,
+                   error_code = (gate->selector & 0xFFFC) + external;
     uint32_t raw[2];
     struct touch touch;
 
@@ -117,8 +131,9 @@ static struct trouble read_code_segment(struct mhv_processor *processor, const s
 }
 
 // Step 4: the stack: one of the IST, or RSPn of the TSS when the ring changes, or the same.
-static struct trouble choose_stack(struct mhv_processor *processor, const struct mhv_silicon *silicon,
-                                   const struct gate *gate, uint32_t new_cpl, uint32_t external, uint64_t *rsp)
+static struct trouble choose_stack(struct mhv_processor *processor,
+                                   const struct mhv_silicon *silicon, const struct gate *gate,
+                                   uint32_t new_cpl, uint32_t external, uint64_t *rsp)
 {
     const uint32_t offset = gate->ist ? TSS_IST1 + 8 * (gate->ist - 1) : TSS_RSP0 + 8 * new_cpl;
     struct touch touch;
@@ -135,8 +150,8 @@ static struct trouble choose_stack(struct mhv_processor *processor, const struct
 
 // Step 5: SS, RSP, RFLAGS, CS, RIP and the error code, on a 16-byte boundary.
 static struct trouble push_frame(struct mhv_processor *processor, const struct mhv_silicon *silicon,
-                                 const struct delivery *delivery, uint32_t new_cpl, uint32_t external,
-                                 uint64_t *rsp)
+                                 const struct delivery *delivery, uint32_t new_cpl,
+                                 uint32_t external, uint64_t *rsp)
 {
     const uint64_t rflags = mhv_silicon_rflags(silicon);
     const bool is_fault = delivery->type == DELIVER_EXCEPTION && delivery->vector != VECTOR_DB;
@@ -163,8 +178,8 @@ static struct trouble push_frame(struct mhv_processor *processor, const struct m
 }
 
 // Step 6: the registers, once nothing can fail any more.
-static void enter_handler(struct mhv_silicon *silicon, const struct gate *gate, struct mhv_silicon_segment code,
-                          uint64_t rsp)
+static void enter_handler(struct mhv_silicon *silicon, const struct gate *gate,
+                          struct mhv_silicon_segment code, uint64_t rsp)
 {
     const uint32_t new_cpl = code.selector & 3;
     uint64_t rflags = mhv_silicon_rflags(silicon) & ~(uint64_t)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF);
@@ -175,7 +190,9 @@ static void enter_handler(struct mhv_silicon *silicon, const struct gate *gate, 
     silicon->gpr[MHV_RSP] = rsp;
     silicon->rip = gate->target;
     if (new_cpl != mhv_cpl(silicon))
-        mhv_silicon_load_segment(silicon, MHV_SS, (struct mhv_silicon_segment){.selector = new_cpl, .flags = new_cpl << 13});
+        mhv_silicon_load_segment(
+            silicon, MHV_SS,
+            (struct mhv_silicon_segment){.selector = new_cpl, .flags = new_cpl << 13});
     code.flags = (code.flags & ~(uint32_t)(3 << 13)) | new_cpl << 13;
     mhv_silicon_load_segment(silicon, MHV_CS, code);
     silicon->hflags &= ~(uint32_t)MHV_HF_INHIBIT;
@@ -220,21 +237,28 @@ static bool makes_double_fault(const struct delivery *first, uint8_t second)
     return is_contributory(first->vector) && is_contributory(second);
 }
 
-// A second-level violation stops the delivery; EXITINTINFO keeps it for the hypervisor to inject again.
-static enum next leave_delivery(struct mhv_vp *vp, const struct delivery *delivery, const struct touch *touch)
+// A second-level violation stops the delivery; EXITINTINFO keeps it for the hypervisor to inject
+// again.
+static enum next leave_delivery(struct mhv_processor *processor, struct mhv_vp *vp,
+                                const struct delivery *delivery, const struct touch *touch)
 {
-    const uint64_t error = delivery->has_error_code ? UINT64_C(1) << 11 | (uint64_t)delivery->error_code << 32 : 0;
+    const uint64_t error =
+        delivery->has_error_code ? UINT64_C(1) << 11 | (uint64_t)delivery->error_code << 32 : 0;
 
-    mhv_exit(vp, EXIT_NPF, touch->result.error_code | UINT64_C(1) << (touch->result.on_table ? 33 : 32),
+    mhv_exit(vp, processor->blocks, EXIT_NPF,
+             touch->result.error_code | UINT64_C(1) << (touch->result.on_table ? 33 : 32),
              touch->result.gpa);
-    vp->vmcb->control.exit_interrupt_info = delivery->vector | (uint64_t)delivery->type << 8 | UINT64_C(1) << 31 | error;
+    vp->vmcb->control.exit_interrupt_info =
+        delivery->vector | (uint64_t)delivery->type << 8 | UINT64_C(1) << 31 | error;
     return NEXT_EXIT;
 }
 
 static struct delivery after_trouble(struct mhv_silicon *silicon, const struct delivery *first,
                                      const struct trouble *trouble)
 {
-    struct delivery second = {.vector = trouble->vector, .type = DELIVER_EXCEPTION, .has_error_code = true,
+    struct delivery second = {.vector = trouble->vector,
+                              .type = DELIVER_EXCEPTION,
+                              .has_error_code = true,
                               .error_code = trouble->error_code};
 
     if (trouble->is_page_fault) {
@@ -246,47 +270,63 @@ static struct delivery after_trouble(struct mhv_silicon *silicon, const struct d
         }
     }
     if (makes_double_fault(first, second.vector))
-        second = (struct delivery){.vector = VECTOR_DF, .type = DELIVER_EXCEPTION, .has_error_code = true};
+        second = (struct delivery){
+            .vector = VECTOR_DF, .type = DELIVER_EXCEPTION, .has_error_code = true};
     if (trouble->is_page_fault && trouble->vector == VECTOR_PF)
         silicon->cr[2] = trouble->touch.gva;
     return second;
 }
 
+// A delivery takes the time of a block; else a handler that cannot be fetched would be entered for
+// ever at no time.
+static void count_delivery(struct mhv_processor *processor, struct mhv_vp *vp,
+                           const struct delivery *delivery, uint64_t rip)
+{
+    const uint32_t kind =
+        delivery->type == DELIVER_INTERRUPT ? MHV_TRACE_INTERRUPT : MHV_TRACE_EXCEPTION;
+
+    mhv_tell(vp, processor->blocks, kind, rip, delivery->vector, delivery->error_code,
+             delivery->cr2);
+    processor->blocks++;
+    if (delivery->type == DELIVER_INTERRUPT)
+        vp->counters.interrupts++;
+    else if (delivery->vector < 32)
+        vp->counters.exceptions[delivery->vector]++;
+}
+
 // NEXT_EXIT: a triple fault (SHUTDOWN) or a second-level violation.
-enum next mhv_deliver(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
-                      struct delivery delivery)
+enum next mhv_deliver(struct mhv_processor *processor, struct mhv_vp *vp,
+                      struct mhv_silicon *silicon, struct delivery delivery)
 {
     if (delivery.type == DELIVER_EXCEPTION && delivery.vector == VECTOR_PF)
         silicon->cr[2] = delivery.cr2;
+    const uint64_t rip = silicon->rip;
     for (;;) {
         const struct trouble trouble = deliver_once(processor, silicon, &delivery);
         if (!trouble.is_trouble) {
-            processor->blocks++; // a delivery takes the time of a block, or a handler that cannot be
-                                 // fetched would be entered for ever at no time
-            if (delivery.type == DELIVER_INTERRUPT)
-                vp->counters.interrupts++;
-            else if (delivery.vector < 32)
-                vp->counters.exceptions[delivery.vector]++;
+            count_delivery(processor, vp, &delivery, rip);
             return NEXT_GO_ON;
         }
         if (trouble.is_page_fault && trouble.touch.result.outcome == MHV_VIOLATION)
-            return leave_delivery(vp, &delivery, &trouble.touch);
+            return leave_delivery(processor, vp, &delivery, &trouble.touch);
         const bool was_double = delivery.type == DELIVER_EXCEPTION && delivery.vector == VECTOR_DF;
         const struct delivery second = after_trouble(silicon, &delivery, &trouble);
         if (was_double && (second.vector == VECTOR_PF || is_contributory(second.vector))) {
-            mhv_exit(vp, EXIT_SHUTDOWN, 0, 0);
+            mhv_exit(vp, processor->blocks, EXIT_SHUTDOWN, 0, 0);
             return NEXT_EXIT;
         }
         delivery = second;
     }
 }
 
-// An exception of the current instruction: an exit if the hypervisor intercepts it, else the guest's.
-static enum next raise(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
-                       struct delivery delivery)
+// An exception of the current instruction: an exit if the hypervisor intercepts it, else the
+// guest's.
+static enum next raise(struct mhv_processor *processor, struct mhv_vp *vp,
+                       struct mhv_silicon *silicon, struct delivery delivery)
 {
     if (vp->vmcb->control.intercept_exceptions >> delivery.vector & 1) {
-        mhv_exit(vp, EXIT_EXCEPTION + delivery.vector, delivery.error_code, delivery.cr2);
+        mhv_exit(vp, processor->blocks, EXIT_EXCEPTION + delivery.vector, delivery.error_code,
+                 delivery.cr2);
         return NEXT_EXIT;
     }
     return mhv_deliver(processor, vp, silicon, delivery);
@@ -296,13 +336,15 @@ enum next mhv_raise(struct mhv_processor *processor, struct mhv_vp *vp, struct m
                     uint8_t vector, bool has_error_code, uint32_t error_code)
 {
     return raise(processor, vp, silicon,
-                 (struct delivery){.vector = vector, .type = DELIVER_EXCEPTION, .has_error_code = has_error_code,
+                 (struct delivery){.vector = vector,
+                                   .type = DELIVER_EXCEPTION,
+                                   .has_error_code = has_error_code,
                                    .error_code = error_code});
 }
 
 // What follows from a refused access: #PF, #GP for an address that is not canonical, or #NPF.
-enum next mhv_refuse(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
-                     const struct touch *touch)
+enum next mhv_refuse(struct mhv_processor *processor, struct mhv_vp *vp,
+                     struct mhv_silicon *silicon, const struct touch *touch)
 {
     const struct mhv_walk_result *result = &touch->result;
 
@@ -310,10 +352,15 @@ enum next mhv_refuse(struct mhv_processor *processor, struct mhv_vp *vp, struct 
         return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
     if (result->outcome == MHV_PAGE_FAULT)
         return raise(processor, vp, silicon,
-                     (struct delivery){.vector = VECTOR_PF, .type = DELIVER_EXCEPTION, .has_error_code = true,
-                                       .error_code = result->error_code, .cr2 = touch->gva});
+                     (struct delivery){.vector = VECTOR_PF,
+                                       .type = DELIVER_EXCEPTION,
+                                       .has_error_code = true,
+                                       .error_code = result->error_code,
+                                       .cr2 = touch->gva});
     const uint64_t offset = result->on_table ? 0 : touch->gva & (PAGE_BYTES - 1);
-    mhv_exit(vp, EXIT_NPF, result->error_code | UINT64_C(1) << (result->on_table ? 33 : 32),
-             (result->gpa & ~(uint64_t)(PAGE_BYTES - 1)) + (result->on_table ? result->gpa & (PAGE_BYTES - 1) : offset));
+    mhv_exit(vp, processor->blocks, EXIT_NPF,
+             result->error_code | UINT64_C(1) << (result->on_table ? 33 : 32),
+             (result->gpa & ~(uint64_t)(PAGE_BYTES - 1)) +
+                 (result->on_table ? result->gpa & (PAGE_BYTES - 1) : offset));
     return NEXT_EXIT;
 }

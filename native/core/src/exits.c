@@ -1,8 +1,8 @@
 // Exits that the core answers itself: CPUID, the time-stamp counter, and the cheapest hypercall.
 //
-// Stands for: the assembly fast paths of ring -1; RDTSC is no exit at all but the processor's own work.
-// Spec: AMD APM vol. 2, "Instruction Intercepts"; TLFS, "Hypercall Interface".
-// Simplified: everything else goes back to Python as an exit value.
+// Stands for: the assembly fast paths of ring -1; RDTSC is no exit at all but the processor's own
+// work. Spec: AMD APM vol. 2, "Instruction Intercepts"; TLFS, "Hypercall Interface". Simplified:
+// everything else goes back to Python as an exit value.
 
 #include "inside.h"
 
@@ -39,7 +39,8 @@ static bool hypercall(struct mhv_vp *vp, uint64_t *slots)
     return true;
 }
 
-static void read_time(const struct mhv_processor *processor, const struct mhv_vp *vp, uint64_t *slots)
+static void read_time(const struct mhv_processor *processor, const struct mhv_vp *vp,
+                      uint64_t *slots)
 {
     const uint64_t tsc = mhv_tsc(processor, vp);
 
@@ -47,7 +48,8 @@ static void read_time(const struct mhv_processor *processor, const struct mhv_vp
     slots[SLOT_RDX] = tsc >> 32;
 }
 
-// The shapes that are answered on the spot; any other (a redundant prefix, RDTSCP) takes the long way.
+// The shapes that are answered on the spot; any other (a redundant prefix, RDTSCP) takes the long
+// way.
 static bool shape(uint32_t code, uint8_t *bytes, uint32_t *byte_count)
 {
     static const struct {
@@ -75,7 +77,8 @@ static struct seen *seen_at(struct mhv_processor *processor, uint64_t rip)
     return &processor->seen[(rip ^ rip >> 6) % SEEN_COUNT];
 }
 
-static bool answer(struct mhv_processor *processor, struct mhv_vp *vp, uint32_t code, uint64_t *slots)
+static bool answer(struct mhv_processor *processor, struct mhv_vp *vp, uint32_t code,
+                   uint64_t *slots)
 {
     if (code == EXIT_VMMCALL)
         return hypercall(vp, slots);
@@ -100,11 +103,12 @@ bool mhv_exit_in_core(struct mhv_processor *processor, struct mhv_vp *vp, uint32
     uint32_t byte_count;
     uint16_t cs = 0;
 
-    if (!shape(code, bytes, &byte_count))
+    if (!shape(code, bytes, &byte_count) || mhv_trace_is_full(vp))
         return false;
     processor->api.reg_read_batch(processor->engine, slot_names, values, SLOT_COUNT);
     const struct seen *seen = seen_at(processor, slots[SLOT_RIP]);
-    if (seen->rip != slots[SLOT_RIP] || memcmp(processor->ram.bytes + seen->spa, bytes, byte_count) != 0)
+    if (seen->rip != slots[SLOT_RIP] ||
+        memcmp(processor->ram.bytes + seen->spa, bytes, byte_count) != 0)
         return false;
     if (code == EXIT_VMMCALL) {
         processor->api.reg_read(processor->engine, MHV_UC_CS, &cs);
@@ -115,13 +119,16 @@ bool mhv_exit_in_core(struct mhv_processor *processor, struct mhv_vp *vp, uint32
         return false;
     slots[SLOT_RIP] += byte_count;
     processor->api.reg_write_batch(processor->engine, slot_names, values, SLOT_COUNT);
-    if (code != EXIT_RDTSC || is_requested(vp, code))
+    if (code != EXIT_RDTSC || is_requested(vp, code)) {
+        mhv_tell(vp, processor->blocks, MHV_TRACE_EXIT, slots[SLOT_RIP] - byte_count, code, 0, 0);
         vp->counters.exits[code]++;
+    }
     return true;
 }
 
 // Remembers where the instruction lies, for the next time; only whole within a page.
-static void remember(struct mhv_processor *processor, const struct mhv_silicon *silicon, uint32_t byte_count)
+static void remember(struct mhv_processor *processor, const struct mhv_silicon *silicon,
+                     uint32_t byte_count)
 {
     const struct mhv_access access = {.kind = MHV_EXECUTE, .user = mhv_cpl(silicon) == 3};
     struct mhv_walk_result found;
@@ -134,13 +141,14 @@ static void remember(struct mhv_processor *processor, const struct mhv_silicon *
 }
 
 // The long way, with the whole state at hand. Exits that stay with the hypervisor end in NEXT_EXIT.
-enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
-                          uint32_t code)
+enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
+                          struct mhv_silicon *silicon, uint32_t code)
 {
     struct mhv_instruction instruction;
     uint8_t bytes[INSTRUCTION_BYTES];
     uint64_t *gpr = silicon->gpr;
-    uint64_t slots[SLOT_COUNT] = {gpr[MHV_RAX], gpr[MHV_RCX], gpr[MHV_RDX], gpr[MHV_RBX], silicon->rip};
+    uint64_t slots[SLOT_COUNT] = {gpr[MHV_RAX], gpr[MHV_RCX], gpr[MHV_RDX], gpr[MHV_RBX],
+                                  silicon->rip};
     uint8_t pattern[4];
     uint32_t byte_count;
 
@@ -150,7 +158,7 @@ enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp, st
         vp->vmcb->control.fetched_byte_count = instruction.length;
         memcpy(vp->vmcb->control.fetched_bytes, bytes, INSTRUCTION_BYTES);
     }
-    mhv_exit(vp, code, silicon->error_code, 0);
+    mhv_exit(vp, processor->blocks, code, silicon->error_code, 0);
     if (!shape(code, pattern, &byte_count) || code == EXIT_RDTSC)
         return NEXT_EXIT;
     if (instruction.length == byte_count)

@@ -2,24 +2,29 @@
 //
 // Stands for: the page-miss handler of the processor, with a TLB that is the engine's.
 // Spec: AMD APM vol. 2, "Nested Paging" and "Translation-Lookaside Buffer".
-// Simplified: the engine's TLB has no address-space tags and its own size; how often a translation is
+// Simplified: the engine's TLB has no address-space tags and its own size; how often a translation
+// is
 //             asked for again is not reproducible, what is answered is.
 //
 // The policy (W^X with a fetched bit per frame; why it is coherent: docs/decisions):
-//   fetch  -> the alias region, R+X. The frame is FETCHED from now on, and if the TLB may hold a fast
+//   fetch  -> the alias region, R+X. The frame is FETCHED from now on, and if the TLB may hold a
+//   fast
 //             writable entry for it, the TLB is flushed.
-//   write  -> the plain region, R+W, if the frame was never fetched. Else the frame *flips*: it loses its
+//   write  -> the plain region, R+W, if the frame was never fetched. Else the frame *flips*: it
+//   loses its
 //             blocks and the write is tried again; a frame that flips twice in an epoch is written
 //             through the alias region, where each store is compared with the translated blocks.
-//   read   -> the plain region, and W at once if D is set everywhere and the frame was never fetched.
+//   read   -> the plain region, and W at once if D is set everywhere and the frame was never
+//   fetched.
 
 #include "inside.h"
 
 enum {
     EPOCH_SHIFT = 28, // a frame may flip once in so many blocks (about a second of virtual time)
 };
-static const uint64_t ALIAS = UINT64_C(1) << 38;        // engine-physical address of the alias region
-static const uint64_t DROP_PAGE = UINT64_C(0x00C0FFEE) << 36; // a GVA no format translates: names the frame being dropped
+static const uint64_t ALIAS = UINT64_C(1) << 38; // engine-physical address of the alias region
+static const uint64_t DROP_PAGE =
+    UINT64_C(0x00C0FFEE) << 36; // a GVA no format translates: names the frame being dropped
 
 static bool answer(struct mhv_engine_fill *fill, uint64_t address, uint32_t rights)
 {
@@ -83,13 +88,14 @@ static bool fill_write(struct mhv_processor *processor, uint64_t spa, struct mhv
         return refuse(processor, EVENT_FLIP, spa);
     if (*flags & MHV_FRAME_SUSPECT || processor->stepping_suspects)
         return refuse(processor, EVENT_FLIP, spa);
-    *flags |= MHV_FRAME_WRITABLE; // so that the next fetch is seen, and the guard reads what was written
+    *flags |=
+        MHV_FRAME_WRITABLE; // so that the next fetch is seen, and the guard reads what was written
     flush_tlb(processor);
     return answer(fill, ALIAS + spa, MHV_UC_PROT_READ | MHV_UC_PROT_WRITE);
 }
 
-static bool fill_read(struct mhv_processor *processor, const struct mhv_walk_result *found, uint64_t spa,
-                      struct mhv_engine_fill *fill)
+static bool fill_read(struct mhv_processor *processor, const struct mhv_walk_result *found,
+                      uint64_t spa, struct mhv_engine_fill *fill)
 {
     uint8_t *flags = &processor->memory->frame_flags[spa >> PAGE_SHIFT];
 
@@ -102,7 +108,8 @@ static bool fill_read(struct mhv_processor *processor, const struct mhv_walk_res
 }
 
 // The registers that decide a walk, read while the engine is inside an instruction.
-static void read_controls(struct mhv_processor *processor, struct mhv_paging *guest, struct mhv_access *access)
+static void read_controls(struct mhv_processor *processor, struct mhv_paging *guest,
+                          struct mhv_access *access)
 {
     static int names[] = {MHV_UC_CS, MHV_UC_CR0, MHV_UC_CR3, MHV_UC_CR4};
     uint16_t cs = 0;
@@ -123,8 +130,8 @@ static void read_controls(struct mhv_processor *processor, struct mhv_paging *gu
     access->ac = rflags & RFLAGS_AC;
 }
 
-// In ring 3 the processor itself reads descriptors as a supervisor, and the engine does not say which
-// of its accesses are such. A refused one is, when the page holds a descriptor table and the
+// In ring 3 the processor itself reads descriptors as a supervisor, and the engine does not say
+// which of its accesses are such. A refused one is, when the page holds a descriptor table and the
 // instruction is one that reads it.
 static bool is_descriptor_read(struct mhv_processor *processor, uint64_t page)
 {
@@ -141,8 +148,9 @@ static bool is_descriptor_read(struct mhv_processor *processor, uint64_t page)
     if (!inside || !mhv_instruction_at(processor, silicon, &instruction, bytes))
         return false;
     if (instruction.map == 0)
-        return instruction.opcode == 0x8E || instruction.opcode == 0xCF || instruction.opcode == 0xCA ||
-               instruction.opcode == 0xCB || instruction.opcode == 0xFF;
+        return instruction.opcode == 0x8E || instruction.opcode == 0xCF ||
+               instruction.opcode == 0xCA || instruction.opcode == 0xCB ||
+               instruction.opcode == 0xFF;
     return instruction.map == 1 && (instruction.opcode == 0x02 || instruction.opcode == 0x03 ||
                                     instruction.opcode == 0x00 || instruction.opcode == 0xB2 ||
                                     instruction.opcode == 0xB4 || instruction.opcode == 0xB5 ||
@@ -159,12 +167,13 @@ static bool remember_fault(struct mhv_processor *processor, const struct mhv_wal
     return false;
 }
 
-static bool fill_guest(struct mhv_processor *processor, uint64_t page, int type, struct mhv_engine_fill *fill)
+static bool fill_guest(struct mhv_processor *processor, uint64_t page, int type,
+                       struct mhv_engine_fill *fill)
 {
     struct mhv_counters *counters = &processor->vp->counters;
     const struct mhv_paging second = mhv_second_paging(processor->vp);
     struct mhv_paging guest;
-    struct mhv_access access = {.kind = (uint8_t)(type == MHV_UC_MEM_FETCH ? MHV_EXECUTE
+    struct mhv_access access = {.kind = (uint8_t)(type == MHV_UC_MEM_FETCH   ? MHV_EXECUTE
                                                   : type == MHV_UC_MEM_WRITE ? MHV_WRITE
                                                                              : MHV_READ)};
     struct mhv_walk_result found;
@@ -186,7 +195,8 @@ static bool fill_guest(struct mhv_processor *processor, uint64_t page, int type,
         return remember_fault(processor, &found, access, page);
     if (access.kind == MHV_EXECUTE)
         return fill_fetch(processor, spa, fill);
-    return access.kind == MHV_WRITE ? fill_write(processor, spa, fill) : fill_read(processor, &found, spa, fill);
+    return access.kind == MHV_WRITE ? fill_write(processor, spa, fill)
+                                    : fill_read(processor, &found, spa, fill);
 }
 
 bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *fill, void *user)
@@ -195,7 +205,8 @@ bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *f
 
     (void)engine;
     if (processor->dropping_frame && gva == DROP_PAGE)
-        return answer(fill, ALIAS + ((processor->dropping_frame - 1) << PAGE_SHIFT), MHV_UC_PROT_READ | MHV_UC_PROT_EXEC);
+        return answer(fill, ALIAS + ((processor->dropping_frame - 1) << PAGE_SHIFT),
+                      MHV_UC_PROT_READ | MHV_UC_PROT_EXEC);
     if (processor->phase == PHASE_GUEST)
         return fill_guest(processor, gva, type, fill);
     if (processor->phase == PHASE_STUB && gva == processor->stub_spa)
@@ -203,29 +214,32 @@ bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *f
     return false; // PHASE_ENTERED: the guest is loaded, and begins when the loop lets it
 }
 
-// The engine drops blocks by virtual address only. One that no guest can use is made to mean `frame`
-// for the length of one call.
+// The engine drops blocks by virtual address only. One that no guest can use is made to mean
+// `frame` for the length of one call.
 void mhv_drop_blocks(struct mhv_processor *processor, uint64_t frame)
 {
     struct mhv_memory *memory = processor->memory;
 
     flush_tlb(processor);
     processor->dropping_frame = frame + 1;
-    processor->api.ctl(processor->engine, MHV_UC_CTL_REMOVE_CACHE, DROP_PAGE, DROP_PAGE + PAGE_BYTES);
+    processor->api.ctl(processor->engine, MHV_UC_CTL_REMOVE_CACHE, DROP_PAGE,
+                       DROP_PAGE + PAGE_BYTES);
     processor->dropping_frame = 0;
     flush_tlb(processor);
-    memory->frame_flags[frame] &= (uint8_t)~(MHV_FRAME_FETCHED | MHV_FRAME_SCANNED | MHV_FRAME_SUSPECT);
+    memory->frame_flags[frame] &=
+        (uint8_t)~(MHV_FRAME_FETCHED | MHV_FRAME_SCANNED | MHV_FRAME_SUSPECT);
     memory->frame_flipped[frame] = processor->epoch;
 }
 
-// Frames that the host wrote while the engine held blocks of them. With hardware paging nobody knows
-// which frames those are, so all blocks go.
+// Frames that the host wrote while the engine held blocks of them. With hardware paging nobody
+// knows which frames those are, so all blocks go.
 void mhv_drop_stale(struct mhv_processor *processor)
 {
     struct mhv_memory *memory = processor->memory;
     const uint64_t frame_count = memory->byte_count >> PAGE_SHIFT;
 
-    if (processor->paging_mode == MHV_PAGING_HARDWARE && processor->writes_seen != memory->write_count)
+    if (processor->paging_mode == MHV_PAGING_HARDWARE &&
+        processor->writes_seen != memory->write_count)
         processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TB);
     processor->writes_seen = memory->write_count;
     for (uint64_t frame = 0; memory->stale_count > 0 && frame < frame_count; frame++) {

@@ -1,7 +1,8 @@
 // The inside of a processor, shared by the files that make it up. Private.
 //
-// First reading: run.c (the loop), then switch.c (world switch), fill.c (TLB misses), trap.c (what the
-// engine reports), deliver.c (exception frames), microcode.c (instructions the engine leaves to us).
+// First reading: run.c (the loop), then switch.c (world switch), fill.c (TLB misses), trap.c (what
+// the engine reports), deliver.c (exception frames), microcode.c (instructions the engine leaves to
+// us).
 #ifndef MINIHV_INSIDE_H
 #define MINIHV_INSIDE_H
 #include "minihv/decode.h"
@@ -12,18 +13,50 @@
 enum { PAGE_SHIFT = 12, PAGE_BYTES = 4096, INSTRUCTION_BYTES = 15 };
 
 enum { CR0_TS = 8, CR0_WP = 1 << 16, CR4_LA57 = 1 << 12, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
-enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_SVME = 1 << 12 };
-enum { RFLAGS_TF = 1 << 8, RFLAGS_IF = 1 << 9, RFLAGS_NT = 1 << 14, RFLAGS_RF = 1 << 16, RFLAGS_AC = 1 << 18 };
+enum {
+    EFER_SCE = 1,
+    EFER_LME = 1 << 8,
+    EFER_LMA = 1 << 10,
+    EFER_NXE = 1 << 11,
+    EFER_SVME = 1 << 12
+};
+enum {
+    RFLAGS_TF = 1 << 8,
+    RFLAGS_IF = 1 << 9,
+    RFLAGS_NT = 1 << 14,
+    RFLAGS_RF = 1 << 16,
+    RFLAGS_AC = 1 << 18
+};
 
 enum vector {
-    VECTOR_DE = 0, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_BP = 3, VECTOR_UD = 6, VECTOR_DF = 8,
-    VECTOR_TS = 10, VECTOR_NP = 11, VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14,
+    VECTOR_DE = 0,
+    VECTOR_DB = 1,
+    VECTOR_NMI = 2,
+    VECTOR_BP = 3,
+    VECTOR_UD = 6,
+    VECTOR_DF = 8,
+    VECTOR_TS = 10,
+    VECTOR_NP = 11,
+    VECTOR_SS = 12,
+    VECTOR_GP = 13,
+    VECTOR_PF = 14,
 };
 
 enum exit_code {
-    EXIT_EXCEPTION = 0x40, EXIT_INTR = 0x60, EXIT_VINTR = 0x64, EXIT_RDTSC = 0x6E, EXIT_CPUID = 0x72,
-    EXIT_SWINT = 0x75, EXIT_INVLPGA = 0x7A, EXIT_IOIO = 0x7B, EXIT_MSR = 0x7C, EXIT_SHUTDOWN = 0x7F,
-    EXIT_VMRUN = 0x80, EXIT_VMMCALL = 0x81, EXIT_SKINIT = 0x86, EXIT_NPF = 0x400,
+    EXIT_EXCEPTION = 0x40,
+    EXIT_INTR = 0x60,
+    EXIT_VINTR = 0x64,
+    EXIT_RDTSC = 0x6E,
+    EXIT_CPUID = 0x72,
+    EXIT_SWINT = 0x75,
+    EXIT_INVLPGA = 0x7A,
+    EXIT_IOIO = 0x7B,
+    EXIT_MSR = 0x7C,
+    EXIT_SHUTDOWN = 0x7F,
+    EXIT_VMRUN = 0x80,
+    EXIT_VMMCALL = 0x81,
+    EXIT_SKINIT = 0x86,
+    EXIT_NPF = 0x400,
 };
 
 // What made the engine stop, or would not let it go on. Set by the hooks, read by the loop.
@@ -83,12 +116,12 @@ struct mhv_processor {
     struct mhv_ram ram;
     struct mhv_walker walker;
     uint32_t paging_mode;
-    uint64_t stub_spa;      // page of the entry stub; the effective VMCB is the next one
-    void *host_context;     // ring -1, about to execute the stub
-    struct mhv_vp *vp;      // whose state the engine holds, or NULL
+    uint64_t stub_spa;  // page of the entry stub; the effective VMCB is the next one
+    void *host_context; // ring -1, about to execute the stub
+    struct mhv_vp *vp;  // whose state the engine holds, or NULL
     enum phase phase;
     enum step_phase step;
-    bool step_began;        // the last single step got as far as its block
+    bool step_began; // the last single step got as far as its block
     struct event event;
     bool stop_on_window;    // a virtual interrupt is pending
     bool stepping_suspects; // guard: executing one instruction per block
@@ -97,14 +130,20 @@ struct mhv_processor {
     uint64_t dropping_frame; // SPA page + 1 of the frame whose blocks are being dropped
     uint64_t writes_seen;    // of memory->write_count, by mhv_drop_stale
     uint32_t epoch;          // of the flip budget
-    uint64_t invalid_address_offset; // where the engine keeps the address of its last refused access
+    uint64_t
+        invalid_address_offset; // where the engine keeps the address of its last refused access
     struct seen seen[SEEN_COUNT];
     uint64_t block_end, block_next; // single steps: the block that is being stepped through
     int engine_error;
 };
 
 // An exception, an interrupt, or INT n on its way through the guest's IDT.
-enum delivery_type { DELIVER_INTERRUPT = 0, DELIVER_NMI = 2, DELIVER_EXCEPTION = 3, DELIVER_SOFTWARE = 4 };
+enum delivery_type {
+    DELIVER_INTERRUPT = 0,
+    DELIVER_NMI = 2,
+    DELIVER_EXCEPTION = 3,
+    DELIVER_SOFTWARE = 4
+};
 struct delivery {
     uint8_t vector;
     uint8_t type; // as EVENTINJ's TYPE field
@@ -113,6 +152,8 @@ struct delivery {
     uint64_t cr2;      // #PF
     uint64_t next_rip; // SOFTWARE: of the instruction after
 };
+
+enum { TRACE_MARGIN = 64 }; // events that one turn of the loop may add at most
 
 // What the loop does after an event was handled.
 enum next { NEXT_GO_ON, NEXT_EXIT, NEXT_ENGINE };
@@ -124,11 +165,14 @@ struct touch {
     uint64_t gva;
 };
 
-// switch.c
+// switch.c, trace.c
 bool mhv_world_switch(struct mhv_processor *processor, struct mhv_vp *vp);
 void mhv_publish(struct mhv_vp *vp);
 void mhv_take_edits(struct mhv_vp *vp);
-void mhv_exit(struct mhv_vp *vp, uint64_t code, uint64_t info_1, uint64_t info_2);
+void mhv_tell(struct mhv_vp *vp, uint64_t blocks, uint32_t kind, uint64_t rip, uint64_t a,
+              uint64_t b, uint64_t c);
+bool mhv_trace_is_full(const struct mhv_vp *vp);
+void mhv_exit(struct mhv_vp *vp, uint64_t blocks, uint64_t code, uint64_t info_1, uint64_t info_2);
 
 // fill.c
 bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *fill, void *user);
@@ -147,38 +191,44 @@ struct mhv_paging mhv_guest_paging(const struct mhv_silicon *silicon);
 struct mhv_paging mhv_second_paging(const struct mhv_vp *vp);
 void mhv_translate(struct mhv_processor *processor, const struct mhv_silicon *silicon, uint64_t gva,
                    struct mhv_access access, struct mhv_walk_result *ret);
-bool mhv_guest_read(struct mhv_processor *processor, const struct mhv_silicon *silicon, uint64_t gva,
-                    struct mhv_access access, void *target, uint32_t byte_count, struct touch *touch);
-bool mhv_guest_write(struct mhv_processor *processor, const struct mhv_silicon *silicon, uint64_t gva,
-                     struct mhv_access access, const void *source, uint32_t byte_count, struct touch *touch);
+bool mhv_guest_read(struct mhv_processor *processor, const struct mhv_silicon *silicon,
+                    uint64_t gva, struct mhv_access access, void *target, uint32_t byte_count,
+                    struct touch *touch);
+bool mhv_guest_write(struct mhv_processor *processor, const struct mhv_silicon *silicon,
+                     uint64_t gva, struct mhv_access access, const void *source,
+                     uint32_t byte_count, struct touch *touch);
 bool mhv_instruction_at(struct mhv_processor *processor, const struct mhv_silicon *silicon,
                         struct mhv_instruction *ret, uint8_t *bytes);
 uint32_t mhv_cpl(const struct mhv_silicon *silicon);
 bool mhv_in_long_code(const struct mhv_silicon *silicon);
 
 // deliver.c
-enum next mhv_deliver(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
-                      struct delivery delivery);
+enum next mhv_deliver(struct mhv_processor *processor, struct mhv_vp *vp,
+                      struct mhv_silicon *silicon, struct delivery delivery);
 enum next mhv_raise(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
                     uint8_t vector, bool has_error_code, uint32_t error_code);
-enum next mhv_refuse(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
-                     const struct touch *touch);
+enum next mhv_refuse(struct mhv_processor *processor, struct mhv_vp *vp,
+                     struct mhv_silicon *silicon, const struct touch *touch);
 
 // exits.c
 bool mhv_exit_in_core(struct mhv_processor *processor, struct mhv_vp *vp, uint32_t code);
-enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
-                          uint32_t code);
+enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
+                          struct mhv_silicon *silicon, uint32_t code);
 
 // microcode.c
-enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon);
+enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp,
+                      struct mhv_silicon *silicon);
 enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp *vp,
                                  struct mhv_silicon *silicon);
-enum next mhv_move_debug(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon);
-enum next mhv_read_time(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon);
+enum next mhv_move_debug(struct mhv_processor *processor, struct mhv_vp *vp,
+                         struct mhv_silicon *silicon);
+enum next mhv_read_time(struct mhv_processor *processor, struct mhv_vp *vp,
+                        struct mhv_silicon *silicon);
 uint64_t mhv_tsc(const struct mhv_processor *processor, const struct mhv_vp *vp);
 
 // port.c
 enum next mhv_port(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon);
-enum next mhv_finish_port(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon);
+enum next mhv_finish_port(struct mhv_processor *processor, struct mhv_vp *vp,
+                          struct mhv_silicon *silicon);
 
 #endif

@@ -81,7 +81,8 @@ bool mhv_memory_touch(struct mhv_memory *memory, uint64_t spa, uint64_t byte_cou
     if (byte_count == 0)
         return true;
     memory->write_count++;
-    for (uint64_t frame = spa >> PAGE_SHIFT; frame <= (spa + byte_count - 1) >> PAGE_SHIFT; frame++) {
+    for (uint64_t frame = spa >> PAGE_SHIFT; frame <= (spa + byte_count - 1) >> PAGE_SHIFT;
+         frame++) {
         uint8_t *flags = &memory->frame_flags[frame];
         if (*flags & MHV_FRAME_FETCHED && !(*flags & MHV_FRAME_STALE)) {
             *flags |= MHV_FRAME_STALE;
@@ -92,7 +93,8 @@ bool mhv_memory_touch(struct mhv_memory *memory, uint64_t spa, uint64_t byte_cou
     return true;
 }
 
-bool mhv_memory_write(struct mhv_memory *memory, uint64_t spa, const uint8_t *source, uint64_t byte_count)
+bool mhv_memory_write(struct mhv_memory *memory, uint64_t spa, const uint8_t *source,
+                      uint64_t byte_count)
 {
     if (!mhv_memory_touch(memory, spa, byte_count))
         return false;

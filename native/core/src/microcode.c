@@ -1,8 +1,10 @@
-// Instructions that the engine leaves to us: SYSCALL, INT n, the debug registers, the time-stamp counter.
+// Instructions that the engine leaves to us: SYSCALL, INT n, the debug registers, the time-stamp
+// counter.
 //
 // Stands for: microcode.
 // Spec: AMD APM vol. 3, "SYSCALL", "INT", "RDTSC", "RDTSCP", "MOV DRn".
-// Simplified: debug registers are stored and read back but arm no breakpoint; SYSCALL in 64-bit mode
+// Simplified: debug registers are stored and read back but arm no breakpoint; SYSCALL in 64-bit
+// mode
 //             and compatibility mode only; SYSENTER raises #UD, as AMD processors do in long mode.
 
 #include "inside.h"
@@ -21,7 +23,8 @@ uint64_t mhv_tsc(const struct mhv_processor *processor, const struct mhv_vp *vp)
     return (vp->time_base + processor->blocks) * MHV_TICKS_PER_BLOCK + vp->vmcb->control.tsc_offset;
 }
 
-enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp,
+                      struct mhv_silicon *silicon)
 {
     const bool long_code = mhv_in_long_code(silicon);
     const uint64_t rflags = mhv_silicon_rflags(silicon);
@@ -36,12 +39,15 @@ enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp, struct
     silicon->gpr[MHV_R11] = rflags & ~(uint64_t)RFLAGS_RF;
     silicon->rip = long_code ? silicon->lstar : silicon->cstar;
     mhv_silicon_set_rflags(silicon, rflags & ~silicon->sfmask & ~(uint64_t)RFLAGS_RF);
-    mhv_silicon_load_segment(silicon, MHV_SS, (struct mhv_silicon_segment){selector + 8, 0, 0xFFFFFFFF, DATA_FLAGS});
-    mhv_silicon_load_segment(silicon, MHV_CS, (struct mhv_silicon_segment){selector, 0, 0xFFFFFFFF, CODE_64_FLAGS});
+    mhv_silicon_load_segment(silicon, MHV_SS,
+                             (struct mhv_silicon_segment){selector + 8, 0, 0xFFFFFFFF, DATA_FLAGS});
+    mhv_silicon_load_segment(silicon, MHV_CS,
+                             (struct mhv_silicon_segment){selector, 0, 0xFFFFFFFF, CODE_64_FLAGS});
     return NEXT_GO_ON;
 }
 
-enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp *vp,
+                                 struct mhv_silicon *silicon)
 {
     struct mhv_instruction instruction;
     uint8_t bytes[INSTRUCTION_BYTES];
@@ -50,7 +56,8 @@ enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp 
         return NEXT_GO_ON; // it is no longer there: fetch again
     const uint8_t vector = instruction.opcode == 0xCC ? VECTOR_BP : (uint8_t)instruction.immediate;
     return mhv_deliver(processor, vp, silicon,
-                       (struct delivery){.vector = vector, .type = DELIVER_SOFTWARE,
+                       (struct delivery){.vector = vector,
+                                         .type = DELIVER_SOFTWARE,
                                          .next_rip = silicon->rip + instruction.length});
 }
 
@@ -62,7 +69,8 @@ static uint64_t *debug_register(struct mhv_vp *vp, struct mhv_silicon *silicon, 
 }
 
 // MOV to and from DRn. The general register is in modrm bits 2:0, DRn in bits 5:3.
-enum next mhv_move_debug(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+enum next mhv_move_debug(struct mhv_processor *processor, struct mhv_vp *vp,
+                         struct mhv_silicon *silicon)
 {
     struct mhv_instruction instruction;
     uint8_t bytes[INSTRUCTION_BYTES];
@@ -88,7 +96,8 @@ enum next mhv_move_debug(struct mhv_processor *processor, struct mhv_vp *vp, str
 }
 
 // RDTSC and RDTSCP, when the hypervisor does not intercept them.
-enum next mhv_read_time(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+enum next mhv_read_time(struct mhv_processor *processor, struct mhv_vp *vp,
+                        struct mhv_silicon *silicon)
 {
     const uint64_t tsc = mhv_tsc(processor, vp);
     struct mhv_instruction instruction;

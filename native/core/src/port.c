@@ -1,8 +1,9 @@
 // Port accesses: who may, who sees them, and how IN, OUT, INS and OUTS end.
 //
 // Stands for: the I/O instructions of the processor and the IOIO intercept.
-// Spec: AMD APM vol. 2, "IOIO Intercepts" and "I/O-Permission Bitmap"; APM vol. 3, "IN", "INS", "OUT", "OUTS".
-// Simplified: a repeated string exits once for each element; segment bases of FS and GS are honoured,
+// Spec: AMD APM vol. 2, "IOIO Intercepts" and "I/O-Permission Bitmap"; APM vol. 3, "IN", "INS",
+// "OUT", "OUTS". Simplified: a repeated string exits once for each element; segment bases of FS and
+// GS are honoured,
 //             limits are not (64-bit mode has none).
 
 #include "inside.h"
@@ -12,12 +13,17 @@
 enum {
     TSS_IO_MAP_BASE = 0x66,
     INTERCEPT_IOIO = 1 << 27,
-    IOIO_IN = 1, IOIO_STRING = 4, IOIO_REPEATED = 8, IOIO_SIZE_SHIFT = 4, IOIO_A64 = 1 << 9, IOIO_PORT_SHIFT = 16,
+    IOIO_IN = 1,
+    IOIO_STRING = 4,
+    IOIO_REPEATED = 8,
+    IOIO_SIZE_SHIFT = 4,
+    IOIO_A64 = 1 << 9,
+    IOIO_PORT_SHIFT = 16,
 };
 
 // Ring n may use a port if n <= IOPL, or if the TSS has a clear bit for each byte of it.
-static enum next check_permission(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
-                                  bool *granted)
+static enum next check_permission(struct mhv_processor *processor, struct mhv_vp *vp,
+                                  struct mhv_silicon *silicon, bool *granted)
 {
     const struct mhv_access system = {.kind = MHV_READ, .implicit = true};
     const struct mhv_port_access *port = &vp->port_access;
@@ -59,8 +65,8 @@ static bool is_intercepted(const struct mhv_processor *processor, const struct m
 
 static uint64_t io_info(const struct mhv_port_access *port)
 {
-    return (uint64_t)port->port << IOIO_PORT_SHIFT | (uint64_t)port->byte_count << IOIO_SIZE_SHIFT | IOIO_A64 |
-           (port->is_in ? IOIO_IN : 0u) | (port->is_string ? IOIO_STRING : 0u) |
+    return (uint64_t)port->port << IOIO_PORT_SHIFT | (uint64_t)port->byte_count << IOIO_SIZE_SHIFT |
+           IOIO_A64 | (port->is_in ? IOIO_IN : 0u) | (port->is_string ? IOIO_STRING : 0u) |
            (port->is_repeated ? IOIO_REPEATED : 0u);
 }
 
@@ -83,13 +89,14 @@ enum next mhv_port(struct mhv_processor *processor, struct mhv_vp *vp, struct mh
     if (!is_intercepted(processor, vp))
         return mhv_finish_port(processor, vp, silicon);
     vp->vmcb->control.next_rip = silicon->rip + instruction.length;
-    mhv_exit(vp, EXIT_IOIO, io_info(port), silicon->rip + instruction.length);
+    mhv_exit(vp, processor->blocks, EXIT_IOIO, io_info(port), silicon->rip + instruction.length);
     return NEXT_EXIT;
 }
 
 static void set_accumulator(struct mhv_silicon *silicon, const struct mhv_port_access *port)
 {
-    const uint64_t mask = port->byte_count == 4 ? UINT64_MAX : (UINT64_C(1) << 8 * port->byte_count) - 1;
+    const uint64_t mask =
+        port->byte_count == 4 ? UINT64_MAX : (UINT64_C(1) << 8 * port->byte_count) - 1;
     const uint64_t value = port->value & (port->byte_count == 4 ? UINT32_MAX : mask);
 
     silicon->gpr[MHV_RAX] = (silicon->gpr[MHV_RAX] & ~mask) | value;
@@ -101,10 +108,12 @@ static void advance(uint64_t *index, int64_t step, bool short_address)
 }
 
 // One element of INS or OUTS: memory for INS, the index register, and the count.
-static enum next finish_string(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+static enum next finish_string(struct mhv_processor *processor, struct mhv_vp *vp,
+                               struct mhv_silicon *silicon)
 {
     const struct mhv_port_access *port = &vp->port_access;
-    const struct mhv_access access = {.kind = MHV_WRITE, .user = mhv_cpl(silicon) == 3,
+    const struct mhv_access access = {.kind = MHV_WRITE,
+                                      .user = mhv_cpl(silicon) == 3,
                                       .ac = mhv_silicon_rflags(silicon) & RFLAGS_AC};
     const int64_t step = silicon->direction < 0 ? -port->byte_count : port->byte_count;
     struct mhv_instruction instruction;
@@ -114,8 +123,10 @@ static enum next finish_string(struct mhv_processor *processor, struct mhv_vp *v
     if (!mhv_instruction_at(processor, silicon, &instruction, bytes))
         return NEXT_GO_ON;
     const bool short_address = instruction.address_size;
-    const uint64_t address = short_address ? (uint32_t)silicon->gpr[MHV_RDI] : silicon->gpr[MHV_RDI];
-    if (port->is_in && !mhv_guest_write(processor, silicon, address, access, &port->value, port->byte_count, &touch))
+    const uint64_t address =
+        short_address ? (uint32_t)silicon->gpr[MHV_RDI] : silicon->gpr[MHV_RDI];
+    if (port->is_in && !mhv_guest_write(processor, silicon, address, access, &port->value,
+                                        port->byte_count, &touch))
         return mhv_refuse(processor, vp, silicon, &touch);
     advance(&silicon->gpr[port->is_in ? MHV_RDI : MHV_RSI], step, short_address);
     if (port->is_repeated)
@@ -126,7 +137,8 @@ static enum next finish_string(struct mhv_processor *processor, struct mhv_vp *v
     return NEXT_GO_ON;
 }
 
-enum next mhv_finish_port(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+enum next mhv_finish_port(struct mhv_processor *processor, struct mhv_vp *vp,
+                          struct mhv_silicon *silicon)
 {
     if (vp->port_access.is_string)
         return finish_string(processor, vp, silicon);

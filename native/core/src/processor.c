@@ -1,4 +1,5 @@
-// Creation of the emulated processor: the engine, its hooks, and the proof that it is the known one.
+// Creation of the emulated processor: the engine, its hooks, and the proof that it is the known
+// one.
 //
 // Stands for: the silicon of one machine, at power-on, in the hands of ring -1.
 // Simplified: one engine executes all logical processors in turn; it is AMD's model with SVM.
@@ -9,7 +10,8 @@
 #include <string.h>
 
 enum {
-    ENGINE_HEAD_BYTES = 8192, // of the engine's own structure, in which its last refused address lies
+    ENGINE_HEAD_BYTES =
+        8192, // of the engine's own structure, in which its last refused address lies
     TCG_BUFFER_BYTES = 64 << 20,
     CR4_HOST = 0x620, // PAE, OSFXSR, OSXMMEXCPT: VMRUN wants PAE, or it drops the guest's CR0
 };
@@ -23,12 +25,13 @@ static const uint8_t STUB[] = {
     0xF4,             // hlt: never reached, as the engine performs no #VMEXIT
 };
 // Probes, after the stub. A #GP with a known error code; a load from a known bad address.
-static const uint8_t PROBE_ERROR[] = {0xDB, 0xE3, 0xB8, 0x00, 0x1F, 0x00, 0x00, 0x8E, 0xD8}; // fninit; mov eax, 0x1F00; mov ds, eax
-static const uint8_t PROBE_ADDRESS[] = {0x48, 0x8B, 0x03};                     // mov rax, [rbx]
+static const uint8_t PROBE_ERROR[] = {
+    0xDB, 0xE3, 0xB8, 0x00, 0x1F, 0x00, 0x00, 0x8E, 0xD8}; // fninit; mov eax, 0x1F00; mov ds, eax
+static const uint8_t PROBE_ADDRESS[] = {0x48, 0x8B, 0x03}; // mov rax, [rbx]
 enum { PROBE_ERROR_AT = 0x100, PROBE_ADDRESS_AT = 0x200, PROBE_ERROR_CODE = 0x1F00 };
 
-static void native_walk(void *user, const struct mhv_paging *guest, const struct mhv_paging *second, uint64_t gva,
-                        const struct mhv_access *access, struct mhv_walk_result *ret)
+static void native_walk(void *user, const struct mhv_paging *guest, const struct mhv_paging *second,
+                        uint64_t gva, const struct mhv_access *access, struct mhv_walk_result *ret)
 {
     mhv_nested_walk(user, guest, second, gva, *access, ret);
 }
@@ -51,12 +54,14 @@ static bool add_hook(struct mhv_processor *processor, int type, generic_hook hoo
     void *callback;
 
     memcpy(&callback, &hook, sizeof callback); // ISO C has no cast between the two kinds of pointer
-    return processor->api.hook_add(processor->engine, &handle, type, callback, processor, 1, 0, instruction) == MHV_UC_OK;
+    return processor->api.hook_add(processor->engine, &handle, type, callback, processor, 1, 0,
+                                   instruction) == MHV_UC_OK;
 }
 
 // Never called: memory is never unmapped. Its presence alone sends stores to [begin, end] down the
 // engine's careful path, where each is compared with the translated blocks.
-static bool on_unmapped(void *engine, int type, uint64_t address, int byte_count, int64_t value, void *user)
+static bool on_unmapped(void *engine, int type, uint64_t address, int byte_count, int64_t value,
+                        void *user)
 {
     (void)engine, (void)type, (void)address, (void)byte_count, (void)value, (void)user;
     return false;
@@ -69,8 +74,8 @@ static bool watch_stores(struct mhv_processor *processor, uint64_t begin, uint64
     void *callback;
 
     memcpy(&callback, &hook, sizeof callback);
-    return processor->api.hook_add(processor->engine, &handle, MHV_UC_HOOK_MEM_READ_UNMAPPED, callback, processor, begin, end) ==
-           MHV_UC_OK;
+    return processor->api.hook_add(processor->engine, &handle, MHV_UC_HOOK_MEM_READ_UNMAPPED,
+                                   callback, processor, begin, end) == MHV_UC_OK;
 }
 
 static bool open_engine(struct mhv_processor *processor)
@@ -87,16 +92,20 @@ static bool open_engine(struct mhv_processor *processor)
     api->ctl(engine, MHV_UC_CTL_TCG_BUFFER_BYTES, (uint32_t)TCG_BUFFER_BYTES);
     return api->ctl(engine, MHV_UC_CTL_CPU_MODEL, MHV_UC_CPU_EPYC) == MHV_UC_OK &&
            api->ctl(engine, MHV_UC_CTL_USE_EXITS, 1) == MHV_UC_OK &&
-           api->ctl(engine, MHV_UC_CTL_TLB_TYPE, slat ? MHV_UC_TLB_VIRTUAL : MHV_UC_TLB_CPU) == MHV_UC_OK &&
-           api->mem_map_ptr(engine, 0, bytes, (uint32_t)rights, processor->memory->bytes) == MHV_UC_OK &&
-           (!slat || api->mem_map_ptr(engine, alias, bytes, (uint32_t)rights, processor->memory->alias) == MHV_UC_OK) &&
+           api->ctl(engine, MHV_UC_CTL_TLB_TYPE, slat ? MHV_UC_TLB_VIRTUAL : MHV_UC_TLB_CPU) ==
+               MHV_UC_OK &&
+           api->mem_map_ptr(engine, 0, bytes, (uint32_t)rights, processor->memory->bytes) ==
+               MHV_UC_OK &&
+           (!slat || api->mem_map_ptr(engine, alias, bytes, (uint32_t)rights,
+                                      processor->memory->alias) == MHV_UC_OK) &&
            watch_stores(processor, slat ? alias : 0, (slat ? alias : 0) + bytes - 1) &&
            (!slat || add_hook(processor, MHV_UC_HOOK_TLB_FILL, (generic_hook)mhv_on_fill, 0)) &&
            add_hook(processor, MHV_UC_HOOK_BLOCK, (generic_hook)mhv_on_block, 0) &&
            add_hook(processor, MHV_UC_HOOK_INTR, (generic_hook)mhv_on_trap, 0) &&
            add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_in, MHV_UC_INS_IN) &&
            add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_out, MHV_UC_INS_OUT) &&
-           add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_syscall, MHV_UC_INS_SYSCALL) &&
+           add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_syscall,
+                    MHV_UC_INS_SYSCALL) &&
            api->context_alloc(engine, &processor->host_context) == MHV_UC_OK;
 }
 
@@ -178,9 +187,9 @@ static bool prepare_host(struct mhv_processor *processor, uint64_t host_root)
     return api->context_save(processor->engine, processor->host_context) == MHV_UC_OK;
 }
 
-struct mhv_processor *mhv_processor_create(const struct mhv_engine_api *api, struct mhv_memory *memory,
-                                           uint32_t paging_mode, uint64_t stub_spa, uint64_t host_root,
-                                           int *engine_error)
+struct mhv_processor *mhv_processor_create(const struct mhv_engine_api *api,
+                                           struct mhv_memory *memory, uint32_t paging_mode,
+                                           uint64_t stub_spa, uint64_t host_root, int *engine_error)
 {
     struct mhv_processor *processor = calloc(1, sizeof *processor);
 
@@ -239,7 +248,8 @@ struct mhv_vp *mhv_vp_create(struct mhv_processor *processor, uint64_t vmcb_spa)
     vp->vmcb = (struct mhv_vmcb *)(void *)(processor->ram.bytes + vmcb_spa);
     vp->vmcb_spa = vmcb_spa;
     vp->reload = true;
-    memcpy(mhv_silicon_of(vp->context), mhv_silicon_of(processor->host_context), sizeof(struct mhv_silicon));
+    memcpy(mhv_silicon_of(vp->context), mhv_silicon_of(processor->host_context),
+           sizeof(struct mhv_silicon));
     return vp;
 }
 

@@ -4,15 +4,21 @@
 // Spec: AMD APM vol. 2, "Secure Virtual Machine"; "Event Injection"; "Virtual Interrupts".
 // Simplified: virtual NMIs are delivered at once and do not block each other.
 //
-// The engine stops only where its state is exact: at the start of a block, or on an instruction that
-// trapped. Its registers are then copied to the VP's context, `silicon` below, changed there, and put
-// back. In the order of a first reading: mhv_processor_run, go_on, handle.
+// The engine stops only where its state is exact: at the start of a block, or on an instruction
+// that trapped. Its registers are then copied to the VP's context, `silicon` below, changed there,
+// and put back. In the order of a first reading: mhv_processor_run, go_on, handle.
 
 #include "inside.h"
 
 #include <string.h>
 
-enum { V_IRQ = 1 << 8, V_IGNORE_TPR = 1 << 20, EVENT_VALID_BIT = 31, EVENT_ERROR_BIT = 11, INTERCEPT_VINTR = 1 << 4 };
+enum {
+    V_IRQ = 1 << 8,
+    V_IGNORE_TPR = 1 << 20,
+    EVENT_VALID_BIT = 31,
+    EVENT_ERROR_BIT = 11,
+    INTERCEPT_VINTR = 1 << 4
+};
 
 static bool fetch_is_suspect(struct mhv_processor *processor, const struct mhv_silicon *silicon)
 {
@@ -28,15 +34,18 @@ static bool fill_in_address(struct mhv_processor *processor, struct touch *touch
 {
     uint64_t address;
 
-    *touch = (struct touch){processor->event.fault, processor->event.fault_access, processor->event.fault_page};
-    memcpy(&address, (const char *)processor->engine + processor->invalid_address_offset, sizeof address);
+    *touch = (struct touch){processor->event.fault, processor->event.fault_access,
+                            processor->event.fault_page};
+    memcpy(&address, (const char *)processor->engine + processor->invalid_address_offset,
+           sizeof address);
     if ((address & ~(uint64_t)(PAGE_BYTES - 1)) == processor->event.fault_page)
         touch->gva = address;
     return true;
 }
 
 // An exception that the engine found, or an intercept.
-static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
+                             struct mhv_silicon *silicon)
 {
     const uint32_t code = processor->event.trap < 256 ? EXIT_EXCEPTION + processor->event.trap
                                                       : processor->event.trap - 256;
@@ -45,10 +54,12 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
 
     if (code >= EXIT_EXCEPTION && code < EXIT_EXCEPTION + 32) {
         const uint8_t vector = (uint8_t)(code - EXIT_EXCEPTION);
-        const bool has_code = vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) || vector == 17;
+        const bool has_code =
+            vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) || vector == 17;
         if (vector != VECTOR_PF)
             return mhv_raise(processor, vp, silicon, vector, has_code, silicon->error_code);
-        const struct mhv_vmcb *effective = (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
+        const struct mhv_vmcb *effective =
+            (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
         struct touch touch = {.gva = effective->control.exit_info_2};
         touch.result.outcome = MHV_PAGE_FAULT;
         touch.result.error_code = silicon->error_code;
@@ -63,14 +74,16 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
     if (code >= EXIT_VMRUN && code <= EXIT_SKINIT && !(requested_2 >> (code - EXIT_VMRUN) & 1))
         return mhv_raise(processor, vp, silicon, VECTOR_UD, false, 0);
     if (code == EXIT_NPF) {
-        const struct mhv_vmcb *effective = (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
-        mhv_exit(vp, code, silicon->error_code, effective->control.exit_info_2);
+        const struct mhv_vmcb *effective =
+            (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
+        mhv_exit(vp, processor->blocks, code, silicon->error_code, effective->control.exit_info_2);
         return NEXT_EXIT;
     }
     return mhv_handle_exit(processor, vp, silicon, code);
 }
 
-static enum next handle(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+static enum next handle(struct mhv_processor *processor, struct mhv_vp *vp,
+                        struct mhv_silicon *silicon)
 {
     struct touch touch;
 
@@ -103,7 +116,8 @@ static enum next handle(struct mhv_processor *processor, struct mhv_vp *vp, stru
 }
 
 // EVENTINJ: taken over by the processor at the next entry, and cleared.
-static enum next inject(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+static enum next inject(struct mhv_processor *processor, struct mhv_vp *vp,
+                        struct mhv_silicon *silicon)
 {
     const uint64_t event = vp->vmcb->control.event_injection;
     const struct delivery delivery = {
@@ -121,28 +135,34 @@ static enum next inject(struct mhv_processor *processor, struct mhv_vp *vp, stru
     return mhv_deliver(processor, vp, silicon, delivery);
 }
 
-// V_IRQ: delivered as soon as the guest lets it in. stop_on_window makes the block hook watch for that.
-static enum next offer_interrupt(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+// V_IRQ: delivered as soon as the guest lets it in. stop_on_window makes the block hook watch for
+// that.
+static enum next offer_interrupt(struct mhv_processor *processor, struct mhv_vp *vp,
+                                 struct mhv_silicon *silicon)
 {
     const uint64_t virtual_interrupt = vp->vmcb->control.virtual_interrupt;
     const uint64_t priority = virtual_interrupt >> 16 & 15, tpr = virtual_interrupt & 15;
-    const bool open = mhv_silicon_rflags(silicon) & RFLAGS_IF && !(silicon->hflags & MHV_HF_INHIBIT);
+    const bool open =
+        mhv_silicon_rflags(silicon) & RFLAGS_IF && !(silicon->hflags & MHV_HF_INHIBIT);
 
-    processor->stop_on_window = virtual_interrupt & V_IRQ && (priority > tpr || virtual_interrupt & V_IGNORE_TPR);
+    processor->stop_on_window =
+        virtual_interrupt & V_IRQ && (priority > tpr || virtual_interrupt & V_IGNORE_TPR);
     if (!processor->stop_on_window || !open)
         return NEXT_GO_ON;
     if (vp->vmcb->control.intercept_instructions1 & INTERCEPT_VINTR) {
-        mhv_exit(vp, EXIT_VINTR, 0, 0);
+        mhv_exit(vp, processor->blocks, EXIT_VINTR, 0, 0);
         return NEXT_EXIT;
     }
     vp->vmcb->control.virtual_interrupt &= ~(uint64_t)V_IRQ;
     processor->stop_on_window = false;
-    return mhv_deliver(processor, vp, silicon,
-                       (struct delivery){.vector = (uint8_t)(virtual_interrupt >> 32), .type = DELIVER_INTERRUPT});
+    return mhv_deliver(
+        processor, vp, silicon,
+        (struct delivery){.vector = (uint8_t)(virtual_interrupt >> 32), .type = DELIVER_INTERRUPT});
 }
 
 // Puts the registers into the engine and lets it run until an event. False: the engine refused.
-static bool enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+static bool enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
+                            struct mhv_silicon *silicon)
 {
     const struct mhv_engine_api *api = &processor->api;
     uint64_t rflags = 0;
@@ -162,9 +182,10 @@ static bool enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp, 
     return processor->event.kind != EVENT_NONE;
 }
 
-// One instruction with a block of its own: the interrupt shadow ends a block after one instruction. The
-// guest's own shadow (STI, MOV SS) is kept: the engine forgets it when two of them meet.
-static bool step_once(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+// One instruction with a block of its own: the interrupt shadow ends a block after one instruction.
+// The guest's own shadow (STI, MOV SS) is kept: the engine forgets it when two of them meet.
+static bool step_once(struct mhv_processor *processor, struct mhv_vp *vp,
+                      struct mhv_silicon *silicon)
 {
     struct mhv_instruction instruction = {0};
     uint8_t bytes[INSTRUCTION_BYTES];
@@ -176,8 +197,9 @@ static bool step_once(struct mhv_processor *processor, struct mhv_vp *vp, struct
         return true;
     }
     const bool shadowed = silicon->hflags & MHV_HF_INHIBIT;
-    const bool shadows = instruction.map == 0 && (instruction.opcode == 0xFB ||
-                         (instruction.opcode == 0x8E && (instruction.modrm >> 3 & 7) == 2));
+    const bool shadows =
+        instruction.map == 0 && (instruction.opcode == 0xFB ||
+                                 (instruction.opcode == 0x8E && (instruction.modrm >> 3 & 7) == 2));
     silicon->hflags |= MHV_HF_INHIBIT;
     processor->step = STEP_FIRST;
     const bool entered = enter_and_leave(processor, vp, silicon);
@@ -224,17 +246,20 @@ static enum mhv_stop finish(struct mhv_processor *processor, struct mhv_vp *vp, 
 {
     vp->counters.blocks = processor->blocks;
     mhv_publish(vp);
-    return next == NEXT_EXIT ? MHV_STOP_EXIT : next == NEXT_ENGINE ? MHV_STOP_ENGINE : MHV_STOP_BUDGET;
+    return next == NEXT_EXIT     ? MHV_STOP_EXIT
+           : next == NEXT_ENGINE ? MHV_STOP_ENGINE
+                                 : MHV_STOP_BUDGET;
 }
 
-enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *vp, uint64_t until_block)
+enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *vp,
+                                uint64_t until_block)
 {
     struct mhv_silicon *silicon = mhv_silicon_of(vp->context);
     enum next next = begin(processor, vp);
 
     processor->limit = until_block;
     processor->block_end = 0;
-    while (next == NEXT_GO_ON && processor->blocks < processor->limit) {
+    while (next == NEXT_GO_ON && processor->blocks < processor->limit && !mhv_trace_is_full(vp)) {
         next = offer_interrupt(processor, vp, silicon);
         if (next != NEXT_GO_ON)
             break;
@@ -243,8 +268,10 @@ enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *
     return finish(processor, vp, next);
 }
 
-// A step inside a block is no new block. Where the block ends, the engine is asked before it begins.
-static bool peek_block(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
+// A step inside a block is no new block. Where the block ends, the engine is asked before it
+// begins.
+static bool peek_block(struct mhv_processor *processor, struct mhv_vp *vp,
+                       struct mhv_silicon *silicon)
 {
     processor->step = STEP_PEEK;
     const bool entered = enter_and_leave(processor, vp, silicon);
@@ -264,7 +291,8 @@ enum mhv_stop mhv_processor_step(struct mhv_processor *processor, struct mhv_vp 
     processor->limit = UINT64_MAX;
     if (next == NEXT_GO_ON)
         next = offer_interrupt(processor, vp, silicon);
-    const bool inside = processor->block_end != 0 && silicon->rip == processor->block_next && silicon->rip < processor->block_end;
+    const bool inside = processor->block_end != 0 && silicon->rip == processor->block_next &&
+                        silicon->rip < processor->block_end;
     if (next == NEXT_GO_ON && !inside && !processor->stepping_suspects) {
         processor->block_end = 0;
         if (!peek_block(processor, vp, silicon))

@@ -58,14 +58,16 @@ static uint32_t bit(bool set, uint32_t mask)
 
 // Loading CS decides the width of code, loading SS the privilege level; the engine keeps both
 // decisions in hflags, as every translated block depends on them.
-void mhv_silicon_load_segment(struct mhv_silicon *silicon, uint32_t name, struct mhv_silicon_segment segment)
+void mhv_silicon_load_segment(struct mhv_silicon *silicon, uint32_t name,
+                              struct mhv_silicon_segment segment)
 {
     silicon->segments[name] = segment;
     uint32_t hflags = silicon->hflags;
     if (name == MHV_CS) {
         const bool long_code = hflags & MHV_HF_LMA && segment.flags & DESCRIPTOR_L;
         hflags &= ~(uint32_t)(MHV_HF_CS32 | MHV_HF_CS64);
-        hflags |= long_code ? MHV_HF_CS32 | MHV_HF_CS64 : bit(segment.flags & DESCRIPTOR_B, MHV_HF_CS32);
+        hflags |=
+            long_code ? MHV_HF_CS32 | MHV_HF_CS64 : bit(segment.flags & DESCRIPTOR_B, MHV_HF_CS32);
     }
     if (name == MHV_SS)
         hflags = (hflags & ~(uint32_t)MHV_HF_CPL) | (segment.flags >> DESCRIPTOR_DPL_SHIFT & 3);
@@ -77,7 +79,8 @@ void mhv_silicon_load_segment(struct mhv_silicon *silicon, uint32_t name, struct
     silicon->hflags = hflags;
 }
 
-static void write_msr(const struct mhv_engine_api *api, void *engine, uint32_t number, uint64_t value)
+static void write_msr(const struct mhv_engine_api *api, void *engine, uint32_t number,
+                      uint64_t value)
 {
     struct {
         uint32_t number;
@@ -114,8 +117,9 @@ bool mhv_silicon_prove(const struct mhv_engine_api *api, void *engine, void *con
     if (api->context_save(engine, context) != MHV_UC_OK)
         return false;
     const struct mhv_silicon *silicon = mhv_silicon_of(context);
-    bool proven = silicon->gpr[MHV_RBX] == mark && silicon->cr[3] == cr3 && silicon->hflags & MHV_HF_CS64 &&
-                  silicon->cc_operation == CC_OP_EFLAGS && mhv_silicon_rflags(silicon) == flags;
+    bool proven = silicon->gpr[MHV_RBX] == mark && silicon->cr[3] == cr3 &&
+                  silicon->hflags & MHV_HF_CS64 && silicon->cc_operation == CC_OP_EFLAGS &&
+                  mhv_silicon_rflags(silicon) == flags;
     for (uint32_t i = 0; i < sizeof msrs / sizeof *msrs; i++) {
         uint64_t seen;
         memcpy(&seen, (const char *)silicon + msrs[i].offset, sizeof seen);

@@ -2,7 +2,8 @@
 //
 // Stands for: the VMRUN instruction and #VMEXIT of AMD-V; ring -1's few instructions around them.
 // Spec: AMD APM vol. 2, "VMRUN Instruction" and "#VMEXIT".
-// Simplified: the engine performs VMRUN but no #VMEXIT, so leaving is done here, register by register;
+// Simplified: the engine performs VMRUN but no #VMEXIT, so leaving is done here, register by
+// register;
 //             host state is not reloaded from the host save area but from a saved context.
 //
 // The engine runs under an *effective* VMCB: the hypervisor's, with the intercepts added that the
@@ -14,7 +15,8 @@
 #include <string.h>
 
 enum {
-    INTERCEPT_1_OURS = 1 << 14 | 1 << 21 | 1 << 24 | 1 << 26 | 1 << 28, // RDTSC, INTn, HLT, INVLPGA, MSR
+    INTERCEPT_1_OURS = 1 << 14 | 1 << 21 | 1 << 24 | 1 << 26 |
+        1 << 28,                       // RDTSC, INTn, HLT, INVLPGA, MSR
     INTERCEPT_2_OURS = 0x7F | 1 << 13, // VMRUN ... SKINIT, XSETBV
     FLUSH_TLB = 1,
 };
@@ -59,8 +61,8 @@ static void load_host(struct mhv_processor *processor, struct mhv_vp *vp)
     silicon->gpr[MHV_RAX] = processor->stub_spa + PAGE_BYTES;
 }
 
-// Executes ring -1's stub (VMLOAD; VMRUN) and stops before the guest's first instruction. Afterwards
-// the VP's context holds the guest's registers as VMRUN loaded them.
+// Executes ring -1's stub (VMLOAD; VMRUN) and stops before the guest's first instruction.
+// Afterwards the VP's context holds the guest's registers as VMRUN loaded them.
 bool mhv_world_switch(struct mhv_processor *processor, struct mhv_vp *vp)
 {
     build_effective(processor, vp);
@@ -80,6 +82,8 @@ bool mhv_world_switch(struct mhv_processor *processor, struct mhv_vp *vp)
     }
     mhv_silicon_set_rflags(mhv_silicon_of(vp->context), vp->vmcb->save.rflags);
     vp->counters.world_switches++;
+    mhv_tell(vp, vp->counters.blocks, MHV_TRACE_WORLD_SWITCH, vp->vmcb->save.rip,
+             vp->vmcb->save.cr3, 0, 0);
     vp->reload = false;
     return true;
 }
@@ -115,7 +119,7 @@ void mhv_take_edits(struct mhv_vp *vp)
         silicon->hflags |= MHV_HF_INHIBIT;
 }
 
-void mhv_exit(struct mhv_vp *vp, uint64_t code, uint64_t info_1, uint64_t info_2)
+void mhv_exit(struct mhv_vp *vp, uint64_t blocks, uint64_t code, uint64_t info_1, uint64_t info_2)
 {
     struct mhv_vmcb_control *control = &vp->vmcb->control;
 
@@ -123,6 +127,7 @@ void mhv_exit(struct mhv_vp *vp, uint64_t code, uint64_t info_1, uint64_t info_2
     control->exit_info_1 = info_1;
     control->exit_info_2 = info_2;
     control->exit_interrupt_info = 0;
+    mhv_tell(vp, blocks, MHV_TRACE_EXIT, mhv_silicon_of(vp->context)->rip, code, info_1, info_2);
     vp->counters.exits[code < 256 ? code : code - 0x400 + 256]++;
 }
 

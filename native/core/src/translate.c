@@ -1,7 +1,8 @@
 // The processor's own looks into a guest's memory: through the guest's tables, as hardware does it.
 //
-// Stands for: the load and store unit, when microcode uses it (descriptors, stacks, instruction bytes).
-// Simplified: accesses are split at page boundaries, not at cache lines; no locked descriptor updates.
+// Stands for: the load and store unit, when microcode uses it (descriptors, stacks, instruction
+// bytes). Simplified: accesses are split at page boundaries, not at cache lines; no locked
+// descriptor updates.
 
 #include "inside.h"
 
@@ -74,8 +75,9 @@ static bool reach(struct mhv_processor *processor, const struct mhv_silicon *sil
     return touch->result.outcome == MHV_MAPPED && *spa < processor->ram.byte_count;
 }
 
-bool mhv_guest_read(struct mhv_processor *processor, const struct mhv_silicon *silicon, uint64_t gva,
-                    struct mhv_access access, void *target, uint32_t byte_count, struct touch *touch)
+bool mhv_guest_read(struct mhv_processor *processor, const struct mhv_silicon *silicon,
+                    uint64_t gva, struct mhv_access access, void *target, uint32_t byte_count,
+                    struct touch *touch)
 {
     uint8_t *to = target;
 
@@ -90,8 +92,9 @@ bool mhv_guest_read(struct mhv_processor *processor, const struct mhv_silicon *s
 }
 
 // Nothing is written when a later page refuses: every page is asked before the first byte moves.
-bool mhv_guest_write(struct mhv_processor *processor, const struct mhv_silicon *silicon, uint64_t gva,
-                     struct mhv_access access, const void *source, uint32_t byte_count, struct touch *touch)
+bool mhv_guest_write(struct mhv_processor *processor, const struct mhv_silicon *silicon,
+                     uint64_t gva, struct mhv_access access, const void *source,
+                     uint32_t byte_count, struct touch *touch)
 {
     const uint32_t first = within_page(gva, byte_count);
     const uint8_t *from = source;
@@ -107,8 +110,8 @@ bool mhv_guest_write(struct mhv_processor *processor, const struct mhv_silicon *
     return true;
 }
 
-// The instruction at RIP, decoded, its bytes in `bytes` (15 of them, zero-filled). False when it cannot
-// be fetched whole: the guest changed its tables after the processor had fetched it.
+// The instruction at RIP, decoded, its bytes in `bytes` (15 of them, zero-filled). False when it
+// cannot be fetched whole: the guest changed its tables after the processor had fetched it.
 bool mhv_instruction_at(struct mhv_processor *processor, const struct mhv_silicon *silicon,
                         struct mhv_instruction *ret, uint8_t *bytes)
 {
@@ -125,7 +128,8 @@ bool mhv_instruction_at(struct mhv_processor *processor, const struct mhv_silico
         return false;
     mhv_decode(bytes, count, mhv_in_long_code(silicon), ret);
     if (ret->length == 0 && count < INSTRUCTION_BYTES) {
-        if (!mhv_guest_read(processor, silicon, gva + first, access, bytes + first, INSTRUCTION_BYTES - first, &touch))
+        if (!mhv_guest_read(processor, silicon, gva + first, access, bytes + first,
+                            INSTRUCTION_BYTES - first, &touch))
             return false;
         mhv_decode(bytes, INSTRUCTION_BYTES, mhv_in_long_code(silicon), ret);
     }

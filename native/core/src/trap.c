@@ -3,13 +3,15 @@
 // Stands for: the wires between the execution units and microcode.
 // Simplified: none known.
 //
-// A hook never changes more than a fast exit needs. Everything else is written down as an event, the
-// engine stops at a safe point, and the loop (run.c) handles the event with the whole state at hand.
+// A hook never changes more than a fast exit needs. Everything else is written down as an event,
+// the engine stops at a safe point, and the loop (run.c) handles the event with the whole state at
+// hand.
 
 #include "inside.h"
 
-// An MSR outside every permission map: reading it inside a guest always ends in an MSR intercept. That
-// is how a hook makes the engine abandon the instruction it is in the middle of, with nothing done.
+// An MSR outside every permission map: reading it inside a guest always ends in an MSR intercept.
+// That is how a hook makes the engine abandon the instruction it is in the middle of, with nothing
+// done.
 enum { NO_SUCH_MSR = 0x0BAD0000 };
 
 static void stop(struct mhv_processor *processor, enum event_kind kind)
@@ -41,7 +43,8 @@ static void look_closer(struct mhv_processor *processor, uint64_t address, uint3
         kind = EVENT_PEEKED;
     else if (processor->step == STEP_LAST)
         kind = EVENT_STEPPED;
-    else if (processor->stop_on_window && processor->step == STEP_NONE && interrupts_enabled(processor))
+    else if (processor->stop_on_window && processor->step == STEP_NONE &&
+             interrupts_enabled(processor))
         kind = EVENT_WINDOW;
     if (kind == EVENT_NONE) {
         if (processor->step == STEP_FIRST)
@@ -100,8 +103,10 @@ uint32_t mhv_on_in(void *engine, uint32_t port, int byte_count, void *user)
     struct mhv_processor *processor = user;
 
     (void)engine;
-    processor->vp->port_access = (struct mhv_port_access){
-        .port = (uint16_t)port, .byte_count = (uint8_t)byte_count, .is_in = true, .value = UINT32_MAX};
+    processor->vp->port_access = (struct mhv_port_access){.port = (uint16_t)port,
+                                                          .byte_count = (uint8_t)byte_count,
+                                                          .is_in = true,
+                                                          .value = UINT32_MAX};
     abandon(processor, EVENT_PORT);
     return UINT32_MAX;
 }

@@ -11,9 +11,10 @@ struct mhv_engine_api {
     int (*open)(int arch, int mode, void **engine);
     int (*close)(void *engine);
     int (*ctl)(void *engine, uint32_t control, ...);
-    int (*mem_map_ptr)(void *engine, uint64_t address, size_t byte_count, uint32_t rights, void *host);
-    int (*hook_add)(void *engine, size_t *hook, int type, void *callback, void *user, uint64_t begin,
-                    uint64_t end, ...);
+    int (*mem_map_ptr)(void *engine, uint64_t address, size_t byte_count, uint32_t rights,
+                       void *host);
+    int (*hook_add)(void *engine, size_t *hook, int type, void *callback, void *user,
+                    uint64_t begin, uint64_t end, ...);
     int (*reg_read)(void *engine, int name, void *value);
     int (*reg_write)(void *engine, int name, const void *value);
     int (*reg_read_batch)(void *engine, int *names, void **values, int count);

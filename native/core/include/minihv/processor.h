@@ -25,8 +25,8 @@ enum mhv_time {
 
 // Who answers a TLB miss: the C walk, or the Python reference through a callback.
 struct mhv_walker {
-    void (*walk)(void *user, const struct mhv_paging *guest, const struct mhv_paging *second, uint64_t gva,
-                 const struct mhv_access *access, struct mhv_walk_result *ret);
+    void (*walk)(void *user, const struct mhv_paging *guest, const struct mhv_paging *second,
+                 uint64_t gva, const struct mhv_access *access, struct mhv_walk_result *ret);
     void *user;
 };
 
@@ -35,8 +35,9 @@ struct mhv_processor;
 // An emulated processor over `memory`. At `stub_spa` the hypervisor gave up three frames: the entry
 // stub, the effective VMCB, the host save area. `host_root`: host page tables, for hardware paging.
 // NULL with *engine_error set when the engine cannot be opened or is not the proven release.
-struct mhv_processor *mhv_processor_create(const struct mhv_engine_api *api, struct mhv_memory *memory,
-                                           uint32_t paging_mode, uint64_t stub_spa, uint64_t host_root,
+struct mhv_processor *mhv_processor_create(const struct mhv_engine_api *api,
+                                           struct mhv_memory *memory, uint32_t paging_mode,
+                                           uint64_t stub_spa, uint64_t host_root,
                                            int *engine_error);
 void mhv_processor_destroy(struct mhv_processor *processor);
 void mhv_processor_set_walker(struct mhv_processor *processor, const struct mhv_walker *walker);
@@ -48,17 +49,19 @@ void mhv_vp_destroy(struct mhv_processor *processor, struct mhv_vp *vp);
 
 // Runs `vp` until its block counter reaches `until_block`, or until an exit that the core does not
 // handle itself.
-enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *vp, uint64_t until_block);
+enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *vp,
+                                uint64_t until_block);
 
-// Executes one instruction, or one iteration of a repeated one, with the same effects on every counter
-// and on virtual time as mhv_processor_run has.
+// Executes one instruction, or one iteration of a repeated one, with the same effects on every
+// counter and on virtual time as mhv_processor_run has.
 enum mhv_stop mhv_processor_step(struct mhv_processor *processor, struct mhv_vp *vp);
 
 // Completes the VMCB's state-save area of a VP that has run. Idempotent.
 void mhv_vp_save(struct mhv_processor *processor, struct mhv_vp *vp);
 
 // Finishes the port access that made `vp` exit; for IN, port_access.value is delivered first.
-// MHV_STOP_BUDGET: done. MHV_STOP_EXIT: the string's memory faulted, and the VMCB or the IDT says so.
+// MHV_STOP_BUDGET: done. MHV_STOP_EXIT: the string's memory faulted, and the VMCB or the IDT says
+// so.
 enum mhv_stop mhv_vp_complete_port(struct mhv_processor *processor, struct mhv_vp *vp);
 
 // Translates as an access of `vp` would, now; nothing but A and D bits changes.

@@ -16,12 +16,27 @@ struct mhv_silicon_segment {
 enum mhv_segment_name { MHV_ES, MHV_CS, MHV_SS, MHV_DS, MHV_FS, MHV_GS };
 
 enum mhv_gpr_name {
-    MHV_RAX, MHV_RCX, MHV_RDX, MHV_RBX, MHV_RSP, MHV_RBP, MHV_RSI, MHV_RDI,
-    MHV_R8, MHV_R9, MHV_R10, MHV_R11, MHV_R12, MHV_R13, MHV_R14, MHV_R15,
+    MHV_RAX,
+    MHV_RCX,
+    MHV_RDX,
+    MHV_RBX,
+    MHV_RSP,
+    MHV_RBP,
+    MHV_RSI,
+    MHV_RDI,
+    MHV_R8,
+    MHV_R9,
+    MHV_R10,
+    MHV_R11,
+    MHV_R12,
+    MHV_R13,
+    MHV_R14,
+    MHV_R15,
 };
 
-// The registers of the emulated processor that no public call shows, as they lie in a saved context.
-// Facts of Unicorn 2.1.4, proven at start-up by mhv_silicon_prove before anything relies on them.
+// The registers of the emulated processor that no public call shows, as they lie in a saved
+// context. Facts of Unicorn 2.1.4, proven at start-up by mhv_silicon_prove before anything relies
+// on them.
 struct mhv_silicon {
     uint64_t gpr[16];
     uint64_t rip;
@@ -53,7 +68,7 @@ struct mhv_silicon {
 
 enum mhv_silicon_hflag {
     MHV_HF_CPL = 3,
-    MHV_HF_INHIBIT = 8,      // interrupt shadow: the next block is one instruction long
+    MHV_HF_INHIBIT = 8, // interrupt shadow: the next block is one instruction long
     MHV_HF_CS32 = 16,
     MHV_HF_SS32 = 32,
     MHV_HF_ADDSEG = 64,
@@ -69,6 +84,7 @@ struct mhv_silicon *mhv_silicon_of(void *context);
 
 uint64_t mhv_silicon_rflags(const struct mhv_silicon *silicon);
 void mhv_silicon_set_rflags(struct mhv_silicon *silicon, uint64_t rflags);
-void mhv_silicon_load_segment(struct mhv_silicon *silicon, uint32_t name, struct mhv_silicon_segment segment);
+void mhv_silicon_load_segment(struct mhv_silicon *silicon, uint32_t name,
+                              struct mhv_silicon_segment segment);
 
 #endif

@@ -1,0 +1,45 @@
+// Copies and fills by the string instructions, so that no compiler turns a loop into a call of
+// itself.
+
+#include "lib/memory.h"
+#include <stdint.h>
+
+void *memcpy(void *restrict to, const void *restrict from, size_t byte_count)
+{
+    void *place = to;
+    __asm__ volatile("rep movsb" : "+D"(place), "+S"(from), "+c"(byte_count) : : "memory");
+    return to;
+}
+
+void *memmove(void *to, const void *from, size_t byte_count)
+{
+    const uintptr_t distance = (uintptr_t)to - (uintptr_t)from;
+
+    if (distance >= byte_count)
+        return memcpy(to, from, byte_count);
+    uint8_t *last_to = (uint8_t *)to + byte_count - 1;
+    const uint8_t *last_from = (const uint8_t *)from + byte_count - 1;
+    __asm__ volatile("std; rep movsb; cld"
+                     : "+D"(last_to), "+S"(last_from), "+c"(byte_count)
+                     :
+                     : "memory");
+    return to;
+}
+
+void *memset(void *to, int byte, size_t byte_count)
+{
+    void *place = to;
+    __asm__ volatile("rep stosb" : "+D"(place), "+c"(byte_count) : "a"(byte) : "memory");
+    return to;
+}
+
+int memcmp(const void *left, const void *right, size_t byte_count)
+{
+    const uint8_t *a = left;
+    const uint8_t *b = right;
+
+    for (; byte_count != 0; byte_count--, a++, b++)
+        if (*a != *b)
+            return *a - *b;
+    return 0;
+}
