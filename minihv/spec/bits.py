@@ -137,6 +137,11 @@ class Bits:
             named |= part.mask
         return ~named & (1 << cls.width) - 1
 
+    @property
+    def reserved_is_zero(self) -> bool:
+        """Whether no bit without a name is set."""
+        return not self._value & self.reserved_mask()
+
     def replace(self, **parts: int) -> Self:
         """The same number with other ``parts``."""
         return type(self)(self._value, strict=False, **parts)
