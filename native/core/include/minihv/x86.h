@@ -1,0 +1,355 @@
+#ifndef MINIHV_X86_H
+#define MINIHV_X86_H
+#include <stdint.h>
+
+// Layouts of the x86-64 architecture. An enumerator is the number of a bit, or of the lowest bit of
+// a field; then _TOP is its highest. Twins: minihv/spec/x86_*.py, held equal by tests/layouts.
+
+// An entry that names the next table. AMD APM vol. 2, "Long-Mode Page Translation".
+enum mhv_table_entry_bit {
+    MHV_TABLE_ENTRY_PRESENT = 0,
+    MHV_TABLE_ENTRY_WRITABLE = 1,
+    MHV_TABLE_ENTRY_USER = 2,
+    MHV_TABLE_ENTRY_WRITE_THROUGH = 3,
+    MHV_TABLE_ENTRY_CACHE_DISABLE = 4,
+    MHV_TABLE_ENTRY_ACCESSED = 5,
+    MHV_TABLE_ENTRY_LARGE = 7,
+    MHV_TABLE_ENTRY_AVAILABLE = 9,
+    MHV_TABLE_ENTRY_AVAILABLE_TOP = 11,
+    MHV_TABLE_ENTRY_FRAME = 12,
+    MHV_TABLE_ENTRY_FRAME_TOP = 51,
+    MHV_TABLE_ENTRY_AVAILABLE_HIGH = 52,
+    MHV_TABLE_ENTRY_AVAILABLE_HIGH_TOP = 62,
+    MHV_TABLE_ENTRY_NO_EXECUTE = 63,
+};
+
+// A PTE. AMD APM vol. 2, "4-Kbyte Page Translation".
+enum mhv_page_entry_bit {
+    MHV_PAGE_ENTRY_PRESENT = 0,
+    MHV_PAGE_ENTRY_WRITABLE = 1,
+    MHV_PAGE_ENTRY_USER = 2,
+    MHV_PAGE_ENTRY_WRITE_THROUGH = 3,
+    MHV_PAGE_ENTRY_CACHE_DISABLE = 4,
+    MHV_PAGE_ENTRY_ACCESSED = 5,
+    MHV_PAGE_ENTRY_DIRTY = 6,
+    MHV_PAGE_ENTRY_ATTRIBUTE = 7,
+    MHV_PAGE_ENTRY_GLOBAL_PAGE = 8,
+    MHV_PAGE_ENTRY_AVAILABLE = 9,
+    MHV_PAGE_ENTRY_AVAILABLE_TOP = 11,
+    MHV_PAGE_ENTRY_FRAME = 12,
+    MHV_PAGE_ENTRY_FRAME_TOP = 51,
+    MHV_PAGE_ENTRY_AVAILABLE_HIGH = 52,
+    MHV_PAGE_ENTRY_AVAILABLE_HIGH_TOP = 58,
+    MHV_PAGE_ENTRY_PROTECTION_KEY = 59,
+    MHV_PAGE_ENTRY_PROTECTION_KEY_TOP = 62,
+    MHV_PAGE_ENTRY_NO_EXECUTE = 63,
+};
+
+// A PDE that names a page. AMD APM vol. 2, "2-Mbyte Page Translation".
+enum mhv_large_page_2m_bit {
+    MHV_LARGE_PAGE_2M_PRESENT = 0,
+    MHV_LARGE_PAGE_2M_WRITABLE = 1,
+    MHV_LARGE_PAGE_2M_USER = 2,
+    MHV_LARGE_PAGE_2M_WRITE_THROUGH = 3,
+    MHV_LARGE_PAGE_2M_CACHE_DISABLE = 4,
+    MHV_LARGE_PAGE_2M_ACCESSED = 5,
+    MHV_LARGE_PAGE_2M_DIRTY = 6,
+    MHV_LARGE_PAGE_2M_LARGE = 7,
+    MHV_LARGE_PAGE_2M_GLOBAL_PAGE = 8,
+    MHV_LARGE_PAGE_2M_AVAILABLE = 9,
+    MHV_LARGE_PAGE_2M_AVAILABLE_TOP = 11,
+    MHV_LARGE_PAGE_2M_ATTRIBUTE = 12,
+    MHV_LARGE_PAGE_2M_FRAME = 21,
+    MHV_LARGE_PAGE_2M_FRAME_TOP = 51,
+    MHV_LARGE_PAGE_2M_AVAILABLE_HIGH = 52,
+    MHV_LARGE_PAGE_2M_AVAILABLE_HIGH_TOP = 58,
+    MHV_LARGE_PAGE_2M_PROTECTION_KEY = 59,
+    MHV_LARGE_PAGE_2M_PROTECTION_KEY_TOP = 62,
+    MHV_LARGE_PAGE_2M_NO_EXECUTE = 63,
+};
+
+// A PDPTE that names a page. AMD APM vol. 2, "1-Gbyte Page Translation".
+enum mhv_large_page_1g_bit {
+    MHV_LARGE_PAGE_1G_PRESENT = 0,
+    MHV_LARGE_PAGE_1G_WRITABLE = 1,
+    MHV_LARGE_PAGE_1G_USER = 2,
+    MHV_LARGE_PAGE_1G_WRITE_THROUGH = 3,
+    MHV_LARGE_PAGE_1G_CACHE_DISABLE = 4,
+    MHV_LARGE_PAGE_1G_ACCESSED = 5,
+    MHV_LARGE_PAGE_1G_DIRTY = 6,
+    MHV_LARGE_PAGE_1G_LARGE = 7,
+    MHV_LARGE_PAGE_1G_GLOBAL_PAGE = 8,
+    MHV_LARGE_PAGE_1G_AVAILABLE = 9,
+    MHV_LARGE_PAGE_1G_AVAILABLE_TOP = 11,
+    MHV_LARGE_PAGE_1G_ATTRIBUTE = 12,
+    MHV_LARGE_PAGE_1G_FRAME = 30,
+    MHV_LARGE_PAGE_1G_FRAME_TOP = 51,
+    MHV_LARGE_PAGE_1G_AVAILABLE_HIGH = 52,
+    MHV_LARGE_PAGE_1G_AVAILABLE_HIGH_TOP = 58,
+    MHV_LARGE_PAGE_1G_PROTECTION_KEY = 59,
+    MHV_LARGE_PAGE_1G_PROTECTION_KEY_TOP = 62,
+    MHV_LARGE_PAGE_1G_NO_EXECUTE = 63,
+};
+
+// What #PF pushes. AMD APM vol. 2, "Page-Fault (#PF) Error Code".
+enum mhv_page_fault_code_bit {
+    MHV_PAGE_FAULT_CODE_PRESENT = 0,
+    MHV_PAGE_FAULT_CODE_WRITE = 1,
+    MHV_PAGE_FAULT_CODE_USER = 2,
+    MHV_PAGE_FAULT_CODE_RESERVED = 3,
+    MHV_PAGE_FAULT_CODE_FETCH = 4,
+    MHV_PAGE_FAULT_CODE_PROTECTION_KEY = 5,
+    MHV_PAGE_FAULT_CODE_SHADOW_STACK = 6,
+    MHV_PAGE_FAULT_CODE_RMP = 31,
+};
+
+// What #TS, #NP, #SS and #GP push. AMD APM vol. 2, "Selector-Error Code".
+enum mhv_selector_error_code_bit {
+    MHV_SELECTOR_ERROR_CODE_EXTERNAL = 0,
+    MHV_SELECTOR_ERROR_CODE_IDT = 1,
+    MHV_SELECTOR_ERROR_CODE_TABLE = 2,
+    MHV_SELECTOR_ERROR_CODE_INDEX = 3,
+    MHV_SELECTOR_ERROR_CODE_INDEX_TOP = 15,
+};
+
+// AMD APM vol. 2, "Segment Selectors".
+enum mhv_selector_bit {
+    MHV_SELECTOR_RPL = 0,
+    MHV_SELECTOR_RPL_TOP = 1,
+    MHV_SELECTOR_LOCAL = 2,
+    MHV_SELECTOR_INDEX = 3,
+    MHV_SELECTOR_INDEX_TOP = 15,
+};
+
+// AMD APM vol. 2, "Legacy Segment Descriptors".
+enum mhv_segment_descriptor_bit {
+    MHV_SEGMENT_DESCRIPTOR_LIMIT_LOW = 0,
+    MHV_SEGMENT_DESCRIPTOR_LIMIT_LOW_TOP = 15,
+    MHV_SEGMENT_DESCRIPTOR_BASE_LOW = 16,
+    MHV_SEGMENT_DESCRIPTOR_BASE_LOW_TOP = 39,
+    MHV_SEGMENT_DESCRIPTOR_TYPE = 40,
+    MHV_SEGMENT_DESCRIPTOR_TYPE_TOP = 43,
+    MHV_SEGMENT_DESCRIPTOR_CODE_OR_DATA = 44,
+    MHV_SEGMENT_DESCRIPTOR_DPL = 45,
+    MHV_SEGMENT_DESCRIPTOR_DPL_TOP = 46,
+    MHV_SEGMENT_DESCRIPTOR_PRESENT = 47,
+    MHV_SEGMENT_DESCRIPTOR_LIMIT_HIGH = 48,
+    MHV_SEGMENT_DESCRIPTOR_LIMIT_HIGH_TOP = 51,
+    MHV_SEGMENT_DESCRIPTOR_AVAILABLE = 52,
+    MHV_SEGMENT_DESCRIPTOR_LONG = 53,
+    MHV_SEGMENT_DESCRIPTOR_DEFAULT_BIG = 54,
+    MHV_SEGMENT_DESCRIPTOR_GRANULARITY = 55,
+    MHV_SEGMENT_DESCRIPTOR_BASE_HIGH = 56,
+    MHV_SEGMENT_DESCRIPTOR_BASE_HIGH_TOP = 63,
+};
+
+// A TSS or an LDT, 16 bytes. AMD APM vol. 2, "System Descriptors".
+enum mhv_system_descriptor_bit {
+    MHV_SYSTEM_DESCRIPTOR_LIMIT_LOW = 0,
+    MHV_SYSTEM_DESCRIPTOR_LIMIT_LOW_TOP = 15,
+    MHV_SYSTEM_DESCRIPTOR_BASE_LOW = 16,
+    MHV_SYSTEM_DESCRIPTOR_BASE_LOW_TOP = 39,
+    MHV_SYSTEM_DESCRIPTOR_TYPE = 40,
+    MHV_SYSTEM_DESCRIPTOR_TYPE_TOP = 43,
+    MHV_SYSTEM_DESCRIPTOR_CODE_OR_DATA = 44,
+    MHV_SYSTEM_DESCRIPTOR_DPL = 45,
+    MHV_SYSTEM_DESCRIPTOR_DPL_TOP = 46,
+    MHV_SYSTEM_DESCRIPTOR_PRESENT = 47,
+    MHV_SYSTEM_DESCRIPTOR_LIMIT_HIGH = 48,
+    MHV_SYSTEM_DESCRIPTOR_LIMIT_HIGH_TOP = 51,
+    MHV_SYSTEM_DESCRIPTOR_AVAILABLE = 52,
+    MHV_SYSTEM_DESCRIPTOR_GRANULARITY = 55,
+    MHV_SYSTEM_DESCRIPTOR_BASE_HIGH = 56,
+    MHV_SYSTEM_DESCRIPTOR_BASE_HIGH_TOP = 63,
+    MHV_SYSTEM_DESCRIPTOR_BASE_UPPER = 64,
+    MHV_SYSTEM_DESCRIPTOR_BASE_UPPER_TOP = 95,
+};
+
+// A gate of the IDT, 16 bytes. AMD APM vol. 2, "Gate Descriptors".
+enum mhv_gate_descriptor_bit {
+    MHV_GATE_DESCRIPTOR_OFFSET_LOW = 0,
+    MHV_GATE_DESCRIPTOR_OFFSET_LOW_TOP = 15,
+    MHV_GATE_DESCRIPTOR_SELECTOR = 16,
+    MHV_GATE_DESCRIPTOR_SELECTOR_TOP = 31,
+    MHV_GATE_DESCRIPTOR_IST = 32,
+    MHV_GATE_DESCRIPTOR_IST_TOP = 34,
+    MHV_GATE_DESCRIPTOR_TYPE = 40,
+    MHV_GATE_DESCRIPTOR_TYPE_TOP = 43,
+    MHV_GATE_DESCRIPTOR_CODE_OR_DATA = 44,
+    MHV_GATE_DESCRIPTOR_DPL = 45,
+    MHV_GATE_DESCRIPTOR_DPL_TOP = 46,
+    MHV_GATE_DESCRIPTOR_PRESENT = 47,
+    MHV_GATE_DESCRIPTOR_OFFSET_MIDDLE = 48,
+    MHV_GATE_DESCRIPTOR_OFFSET_MIDDLE_TOP = 63,
+    MHV_GATE_DESCRIPTOR_OFFSET_HIGH = 64,
+    MHV_GATE_DESCRIPTOR_OFFSET_HIGH_TOP = 95,
+};
+
+// AMD APM vol. 2, "System-Segment Descriptor Types".
+enum mhv_system_type {
+    MHV_SYSTEM_TYPE_LDT = 0x2,
+    MHV_SYSTEM_TYPE_AVAILABLE_TSS = 0x9,
+    MHV_SYSTEM_TYPE_BUSY_TSS = 0xB,
+    MHV_SYSTEM_TYPE_CALL_GATE = 0xC,
+    MHV_SYSTEM_TYPE_INTERRUPT_GATE = 0xE,
+    MHV_SYSTEM_TYPE_TRAP_GATE = 0xF,
+};
+
+// AMD APM vol. 2, "Exception Vectors".
+enum mhv_vector {
+    MHV_VECTOR_DE = 0,
+    MHV_VECTOR_DB = 1,
+    MHV_VECTOR_NMI = 2,
+    MHV_VECTOR_BP = 3,
+    MHV_VECTOR_OF = 4,
+    MHV_VECTOR_BR = 5,
+    MHV_VECTOR_UD = 6,
+    MHV_VECTOR_NM = 7,
+    MHV_VECTOR_DF = 8,
+    MHV_VECTOR_TS = 10,
+    MHV_VECTOR_NP = 11,
+    MHV_VECTOR_SS = 12,
+    MHV_VECTOR_GP = 13,
+    MHV_VECTOR_PF = 14,
+    MHV_VECTOR_MF = 16,
+    MHV_VECTOR_AC = 17,
+    MHV_VECTOR_MC = 18,
+    MHV_VECTOR_XF = 19,
+    MHV_VECTOR_CP = 21,
+    MHV_VECTOR_HV = 28,
+    MHV_VECTOR_VC = 29,
+    MHV_VECTOR_SX = 30,
+};
+
+// AMD APM vol. 2, "CR0 Register".
+enum mhv_cr0_bit {
+    MHV_CR0_PE = 0,
+    MHV_CR0_MP = 1,
+    MHV_CR0_EM = 2,
+    MHV_CR0_TS = 3,
+    MHV_CR0_ET = 4,
+    MHV_CR0_NE = 5,
+    MHV_CR0_WP = 16,
+    MHV_CR0_AM = 18,
+    MHV_CR0_NW = 29,
+    MHV_CR0_CD = 30,
+    MHV_CR0_PG = 31,
+};
+
+// AMD APM vol. 2, "CR4 Register".
+enum mhv_cr4_bit {
+    MHV_CR4_VME = 0,
+    MHV_CR4_PVI = 1,
+    MHV_CR4_TSD = 2,
+    MHV_CR4_DE = 3,
+    MHV_CR4_PSE = 4,
+    MHV_CR4_PAE = 5,
+    MHV_CR4_MCE = 6,
+    MHV_CR4_PGE = 7,
+    MHV_CR4_PCE = 8,
+    MHV_CR4_OSFXSR = 9,
+    MHV_CR4_OSXMMEXCPT = 10,
+    MHV_CR4_UMIP = 11,
+    MHV_CR4_LA57 = 12,
+    MHV_CR4_FSGSBASE = 16,
+    MHV_CR4_PCIDE = 17,
+    MHV_CR4_OSXSAVE = 18,
+    MHV_CR4_SMEP = 20,
+    MHV_CR4_SMAP = 21,
+    MHV_CR4_PKE = 22,
+    MHV_CR4_CET = 23,
+};
+
+// AMD APM vol. 2, "Extended Feature Enable Register (EFER)".
+enum mhv_efer_bit {
+    MHV_EFER_SCE = 0,
+    MHV_EFER_LME = 8,
+    MHV_EFER_LMA = 10,
+    MHV_EFER_NXE = 11,
+    MHV_EFER_SVME = 12,
+    MHV_EFER_LMSLE = 13,
+    MHV_EFER_FFXSR = 14,
+    MHV_EFER_TCE = 15,
+    MHV_EFER_MCOMMIT = 17,
+    MHV_EFER_INTWB = 18,
+    MHV_EFER_UAIE = 20,
+    MHV_EFER_AIBRSE = 21,
+};
+
+// AMD APM vol. 2, "RFLAGS Register".
+enum mhv_rflags_bit {
+    MHV_RFLAGS_CF = 0,
+    MHV_RFLAGS_ALWAYS_1 = 1,
+    MHV_RFLAGS_PF = 2,
+    MHV_RFLAGS_AF = 4,
+    MHV_RFLAGS_ZF = 6,
+    MHV_RFLAGS_SF = 7,
+    MHV_RFLAGS_TF = 8,
+    MHV_RFLAGS_IF = 9,
+    MHV_RFLAGS_DF = 10,
+    MHV_RFLAGS_OF = 11,
+    MHV_RFLAGS_IOPL = 12,
+    MHV_RFLAGS_IOPL_TOP = 13,
+    MHV_RFLAGS_NT = 14,
+    MHV_RFLAGS_RF = 16,
+    MHV_RFLAGS_VM = 17,
+    MHV_RFLAGS_AC = 18,
+    MHV_RFLAGS_VIF = 19,
+    MHV_RFLAGS_VIP = 20,
+    MHV_RFLAGS_ID = 21,
+};
+
+// AMD APM vol. 2, "Debug-Status Register (DR6)".
+enum mhv_dr6_bit {
+    MHV_DR6_B0 = 0,
+    MHV_DR6_B1 = 1,
+    MHV_DR6_B2 = 2,
+    MHV_DR6_B3 = 3,
+    MHV_DR6_BD = 13,
+    MHV_DR6_BS = 14,
+    MHV_DR6_BT = 15,
+};
+
+// AMD APM vol. 2, "Debug-Control Register (DR7)".
+enum mhv_dr7_bit {
+    MHV_DR7_L0 = 0,
+    MHV_DR7_G0 = 1,
+    MHV_DR7_L1 = 2,
+    MHV_DR7_G1 = 3,
+    MHV_DR7_L2 = 4,
+    MHV_DR7_G2 = 5,
+    MHV_DR7_L3 = 6,
+    MHV_DR7_G3 = 7,
+    MHV_DR7_LE = 8,
+    MHV_DR7_GE = 9,
+    MHV_DR7_ALWAYS_1 = 10,
+    MHV_DR7_GD = 13,
+};
+
+// AMD APM vol. 2, "64-Bit Task State Segment". The stacks lie at odd multiples of 4: low half
+// first.
+struct mhv_task_state_segment {
+    uint32_t reserved_00;
+    uint32_t rsp0[2]; // 0x04
+    uint32_t rsp1[2]; // 0x0C
+    uint32_t rsp2[2]; // 0x14
+    uint32_t reserved_1c[2];
+    uint32_t ist1[2]; // 0x24
+    uint32_t ist2[2]; // 0x2C
+    uint32_t ist3[2]; // 0x34
+    uint32_t ist4[2]; // 0x3C
+    uint32_t ist5[2]; // 0x44
+    uint32_t ist6[2]; // 0x4C
+    uint32_t ist7[2]; // 0x54
+    uint32_t reserved_5c[2];
+    uint16_t reserved_64;
+    uint16_t io_map_base; // 0x66
+};
+
+// What LGDT and LIDT read. AMD APM vol. 2, "Global Descriptor-Table Register".
+struct mhv_table_register {
+    uint16_t limit;   // 0x0
+    uint16_t base[4]; // 0x2, low part first
+};
+
+#endif
