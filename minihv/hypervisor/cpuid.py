@@ -10,12 +10,22 @@ from typing import Any
 
 from minihv.hypervisor.privileges import Privilege
 from minihv.machine.native import ffi
-from minihv.spec.cpuid import HypervisorLeaf
+from minihv.spec.cpuid import FeaturesEcx, HardwareFeatures, HypervisorLeaf, MiscellaneousFeatures, Recommendations
 
 KINDS = (0x0000_0000, 0x4000_0000, 0x8000_0000)
 
-FEATURES_ECX = sum(1 << bit for bit in (0, 1, 9, 13, 19, 20, 22, 23, 25, 31))
-"""SSE3 PCLMUL SSSE3 CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES, and bit 31: a hypervisor is present."""
+FEATURES_ECX = (
+    FeaturesEcx.SSE3
+    | FeaturesEcx.PCLMULQDQ
+    | FeaturesEcx.SSSE3
+    | FeaturesEcx.CMPXCHG16B
+    | FeaturesEcx.SSE41
+    | FeaturesEcx.SSE42
+    | FeaturesEcx.MOVBE
+    | FeaturesEcx.POPCNT
+    | FeaturesEcx.AES
+    | FeaturesEcx.HYPERVISOR
+)
 FEATURES_EDX = sum(1 << bit for bit in (0, 2, 3, 4, 5, 6, 8, 13, 15, 19, 23, 24, 25, 26))
 """FPU DE PSE TSC MSR PAE CX8 PGE CMOV CLFLUSH MMX FXSR SSE SSE2."""
 STRUCTURED_EBX = sum(1 << bit for bit in (3, 7, 8, 19, 20))
@@ -58,15 +68,18 @@ def processor_leaves(vp_count: int) -> dict[int, Leaf]:
 def hypervisor_leaves(privileges: Privilege, vp_count: int, lp_count: int, *, nested_paging: bool) -> dict[int, Leaf]:
     """The leaves from 0x40000000 on."""
     ebx, ecx, edx = words(b"Microsoft Hv")
-    frequencies = 1 << 8 if privileges & Privilege.ACCESS_FREQUENCY else 0
+    frequencies = MiscellaneousFeatures.FREQUENCY_MSRS if privileges & Privilege.ACCESS_FREQUENCY else 0
+    hardware = HardwareFeatures.MSR_BITMAPS
+    if nested_paging:
+        hardware |= HardwareFeatures.SECOND_LEVEL_TRANSLATION
     return {
         HypervisorLeaf.VENDOR: (HypervisorLeaf.HARDWARE_FEATURES, ebx, ecx, edx),
         HypervisorLeaf.INTERFACE: (int.from_bytes(b"Hv#1", "little"), 0, 0, 0),
         HypervisorLeaf.VERSION: (7600, 6 << 16 | 1, 0, 0),
         HypervisorLeaf.FEATURES: (privileges & 0xFFFF_FFFF, privileges >> 32, 0, frequencies),
-        HypervisorLeaf.RECOMMENDATIONS: (1 << 5, 0xFFFF_FFFF, 0, 0),
+        HypervisorLeaf.RECOMMENDATIONS: (Recommendations.RELAXED_TIMING, 0xFFFF_FFFF, 0, 0),
         HypervisorLeaf.LIMITS: (64, lp_count, 0, 0),
-        HypervisorLeaf.HARDWARE_FEATURES: (1 << 1 | (1 << 3 if nested_paging else 0), 0, 0, 0),
+        HypervisorLeaf.HARDWARE_FEATURES: (hardware, 0, 0, 0),
     }
 
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from minihv.errors import AccessError, InternalError
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
-from minihv.paging.formats import NPT
+from minihv.paging.formats import NESTED
 from minihv.paging.tables import PageTables
-from minihv.spec.x86_paging import DIRTY, NO_EXECUTE, PRESENT, USER, WRITABLE
+from minihv.spec.x86_paging import DIRTY, USER, WRITABLE
 from minihv.terms import LARGE_PAGE_BYTES, PAGE_BYTES, Gpa, Spa
 
-READ = PRESENT | USER | NO_EXECUTE
-READ_EXECUTE = PRESENT | USER
-READ_WRITE_EXECUTE = PRESENT | USER | WRITABLE
+READ_EXECUTE = USER
+READ_WRITE_EXECUTE = USER | WRITABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +36,19 @@ class GpaSpace:
         self._owner = owner
         self._tables = PageTables(
             memory,
-            NPT,
+            NESTED[4],
             allocate=lambda: memory.frames.allocate(HYPERVISOR),
             free=lambda spa: memory.frames.free(HYPERVISOR, spa),
         )
-        self._zero_table_frames()
         self._ram_spa = Spa(0)
         self.ram_bytes = 0
         self._overlays: dict[Gpa, Overlay] = {}
         self.changed = True
 
-    def _zero_table_frames(self) -> None:
-        """Nothing to do: the builder zeroes each table it takes."""
-
     @property
     def root(self) -> Spa:
         """SPA of the top second-level table: nCR3."""
-        return self._tables.root
-
-    @property
-    def table_frames(self) -> int:
-        """Frames that the second-level tables use."""
-        return self._tables.table_count
+        return Spa(self._tables.root)
 
     def add_ram(self, byte_count: int) -> None:
         """Gives the partition ``byte_count`` bytes of RAM at GPA 0, zeroed, read-write-execute."""
@@ -70,9 +60,7 @@ class GpaSpace:
         self._ram_spa = self._memory.frames.allocate(self._owner, pages, align=align)
         self._memory.fill_zero(self._ram_spa, byte_count)
         self.ram_bytes = byte_count
-        step = LARGE_PAGE_BYTES if large else PAGE_BYTES
-        for offset in range(0, byte_count, step):
-            self._tables.map(offset, self._ram_spa + offset, step, READ_WRITE_EXECUTE)
+        self._tables.map_range(0, self._ram_spa, byte_count, READ_WRITE_EXECUTE, largest=LARGE_PAGE_BYTES)
         self.changed = True
 
     def spa_of(self, gpa: int) -> Spa | None:
@@ -94,7 +82,8 @@ class GpaSpace:
         """Shows the hypervisor's frame at ``spa`` in place of the guest's page, readable and executable."""
         self.lift(gpa)
         if gpa < self.ram_bytes:
-            if self._tables.page_bytes_at(gpa) != PAGE_BYTES:
+            page = self._tables.find(gpa)
+            if page is not None and page.page_bytes != PAGE_BYTES:
                 self._tables.split(gpa)
             self._tables.unmap(gpa, PAGE_BYTES)
         self._tables.map(gpa, spa, PAGE_BYTES, READ_EXECUTE)
@@ -127,12 +116,16 @@ class GpaSpace:
         """
         self._memory.write(self._range(gpa, len(data)), data)
         for page in range(gpa & -PAGE_BYTES, gpa + len(data), PAGE_BYTES):
-            if Gpa(page) not in self._overlays:
-                self._tables.mark(page, DIRTY)
+            leaf = self._tables.find(page)
+            if leaf is not None and Gpa(page) not in self._overlays and not leaf.entry & DIRTY:
+                self._memory.write_u64(leaf.entry_pa, leaf.entry | DIRTY)
 
     def release(self) -> None:
         """Gives every frame back: the tables' to the hypervisor's pool, the RAM to the machine's."""
-        self._tables.destroy()
+        for gpa in list(self._overlays):
+            self.lift(gpa)
+        self._tables.unmap(0, self.ram_bytes)
+        self._memory.frames.free(HYPERVISOR, self._tables.root)
         self._memory.frames.free_all(self._owner)
 
     def _range(self, gpa: int, byte_count: int) -> Spa:

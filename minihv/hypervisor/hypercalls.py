@@ -198,6 +198,14 @@ CALLS: dict[int, Call] = {
 }
 
 
+def call_name(code: int) -> str:
+    """The TLFS's name of a call code: ``HvGetPartitionId`` for 0x46; ``unknown`` for those it has not."""
+    try:
+        return "Hv" + CallCode(code).name.replace("_", " ").title().replace(" ", "")
+    except ValueError:
+        return "unknown"
+
+
 def handle_hypercall(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     """Performs the hypercall of ``vp``: status to RAX, and on behind the VMMCALL."""
     value = HypercallInput(vp.read("rcx"))
@@ -214,7 +222,8 @@ def perform(hypervisor: "Hypervisor", vp: "VirtualProcessor", value: HypercallIn
         return Status.INVALID_HYPERCALL_CODE, 0
     first, count = value.rep_start, value.rep_count
     is_rep = call.element_bytes > 0
-    if not value.reserved_is_zero or value.fast and not call.may_be_fast:
+    reserved = int(value) & value.reserved_mask() or value.variable_header_qwords or value.nested
+    if reserved or value.fast and not call.may_be_fast:
         return Status.INVALID_HYPERCALL_INPUT, 0
     if is_rep and first >= count or not is_rep and (first or count):
         return Status.INVALID_HYPERCALL_INPUT, 0

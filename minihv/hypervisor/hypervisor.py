@@ -15,12 +15,14 @@ from minihv.hypervisor.exits import TABLE
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.privileges import CHILD, Privilege
 from minihv.hypervisor.scheduler import Scheduler
+from minihv.hypervisor.tracing import VpTracer
 from minihv.hypervisor.vp import VirtualProcessor, VpState
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Core, PagingMode, Processor, Stop
 from minihv.spec.vmcb import Intercept1, Intercept2
 from minihv.terms import MIB, PAGE_BYTES, Gva, Spa
+from minihv.trace import Reader
 
 EXIT = int(Stop.EXIT)
 MOST_VPS = 64
@@ -45,7 +47,9 @@ class Hypervisor:
         lps: int = 1,
         paging: PagingMode = PagingMode.SLAT,
         core: Core | None = None,
+        trace: Reader | None = None,
     ) -> None:
+        self._tracer = VpTracer(trace) if trace is not None else None
         self.scheduler = Scheduler(lps)
         self.memory = SystemMemory(memory_bytes)
         self.processor = Processor(self.memory, paging, core)
@@ -88,6 +92,8 @@ class Hypervisor:
         self.partitions[partition.id] = partition
         for vp in partition.vps:
             self.scheduler.add(vp)
+            if self._tracer is not None:
+                self._tracer.attach(vp)
         return partition
 
     def delete_partition(self, partition_id: int) -> None:
@@ -146,11 +152,17 @@ class Hypervisor:
         start, run, handle = int(vp.counters.blocks), self.processor.run, vp.handle
         end = start + quantum
         self._flush_if_changed(vp)
-        while run(handle, end) == EXIT:
-            self._handle(vp)
-            if vp.state is not VpState.READY or vp.partition.has_stopped:
+        while True:
+            stop = run(handle, end)
+            if self._tracer is not None:
+                self._tracer.drain(vp)
+            if stop == EXIT:
+                self._handle(vp)
+                if vp.state is not VpState.READY or vp.partition.has_stopped:
+                    break
+                self._flush_if_changed(vp)
+            elif vp.counters.blocks >= end:  # else the trace was full, and now has room again
                 break
-            self._flush_if_changed(vp)
         return int(vp.counters.blocks) - start
 
     def _handle(self, vp: VirtualProcessor) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from minihv.hypervisor.privileges import Privilege
+from minihv.hypervisor.privileges import NONE, Privilege
 from minihv.machine import clock
 from minihv.machine.memory import SystemMemory
 from minihv.spec.msrs import Msr
@@ -51,7 +51,7 @@ class MsrPolicy:
 
     read: Reader | None
     write: Writer | None
-    privilege: Privilege = Privilege.NONE
+    privilege: Privilege = NONE
 
 
 def _now(vp: "VirtualProcessor") -> int:

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from minihv.machine.processor import Processor
+from minihv.spec.hypercalls import RegisterName
 from minihv.terms import Spa
 
 if TYPE_CHECKING:
@@ -55,18 +56,13 @@ IN_VMCB = {"rax", "rsp"}
 SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr")
 TABLES = ("idtr", "gdtr")
 
-# Spec: TLFS, "Register Names".
-REGISTER_NAMES: dict[int, str] = (
-    {0x20000 + number: name for number, name in enumerate(GENERAL)}
-    | {0x20010: "rip", 0x20011: "rflags"}
-    | {0x40000: "cr0", 0x40001: "cr2", 0x40002: "cr3", 0x40003: "cr4"}
-    | {0x50004: "dr6", 0x50005: "dr7"}
-    | {0x60000 + number: name for number, name in enumerate(SEGMENTS)}
-    | {0x70000 + number: name for number, name in enumerate(TABLES)}
-    | {0x80001: "efer", 0x80002: "kernel_gs_base", 0x80004: "g_pat"}
-    | {0x80005: "sysenter_cs", 0x80006: "sysenter_eip", 0x80007: "sysenter_esp"}
-    | {0x80008: "star", 0x80009: "lstar", 0x8000A: "cstar", 0x8000B: "sfmask"}
-)
+OTHERS = ("rip", "rflags", "cr0", "cr2", "cr3", "cr4", "dr6", "dr7", "efer", "kernel_gs_base", "sysenter_cs")
+RENAMED = {RegisterName.PAT: "g_pat", RegisterName.SYSENTER_RIP: "sysenter_eip", RegisterName.SYSENTER_RSP: "sysenter_esp"}
+SYSCALL = ("star", "lstar", "cstar", "sfmask")
+REGISTER_NAMES: dict[int, str] = RENAMED | {
+    RegisterName[name.upper()]: name for name in (*GENERAL, *OTHERS, *SYSCALL, *SEGMENTS, *TABLES)
+}
+"""What the VMCB, or the file of general registers, calls the register of a TLFS name."""
 LIVE = {*GENERAL, "rip", "rflags"}
 """Registers that an exit stores and an entry takes by itself; the others need a save and a reload."""
 

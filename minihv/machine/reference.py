@@ -46,11 +46,11 @@ class ReferenceWalker:
             raise InternalError("The Python walk raised an exception, where a walk is total.") from failure
 
     def _walk(self, _user: Any, guest: Any, second: Any, gva: int, access: Any, ret: Any) -> None:
-        ret[0] = {"outcome": lib.MHV_NOT_CANONICAL}
+        ret[0] = ffi.new("struct mhv_walk_result *", {"outcome": lib.MHV_NOT_CANONICAL})[0]
         try:
             found = nested_walk(self._memory, paging_of(guest), paging_of(second), gva, access_of(access))
-            ret[0] = {name: getattr(found, name) for name in RESULT_NAMES[type(found)]}
-            ret.outcome = OUTCOMES[type(found)]
+            values = {name: getattr(found, name) for name in RESULT_NAMES[type(found)]}
+            ret[0] = ffi.new("struct mhv_walk_result *", values | {"outcome": OUTCOMES[type(found)]})[0]
         except BaseException as failure:  # noqa: BLE001 - it must not cross the engine; it is raised after the run
             self._failure = failure
 

@@ -1,0 +1,208 @@
+"""One guest on one machine: boot it, run it, and say what happened in numbers.
+
+Stands for: what a test bench does around a machine.
+Next: ``minihv.cli.run``
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from minihv.errors import ConfigurationError
+from minihv.guests.boot import InitialState, boot
+from minihv.guests.catalogue import find_guest
+from minihv.guests.image import Image, load_image
+from minihv.hypervisor.hypercalls import call_name
+from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
+from minihv.hypervisor.partition import Partition
+from minihv.hypervisor.tracing import exit_name
+from minihv.hypervisor.vp import SegmentValue, VirtualProcessor, VpState
+from minihv.machine.processor import PagingMode
+from minihv.terms import MIB
+from minihv.trace import Reader
+
+DEFAULT_MEMORY = 64 * MIB
+RESET_VALUES = {"dr6": 0xFFFF_0FF0, "dr7": 0x400, "g_pat": 0x0007_0406_0007_0406}
+"""Spec: AMD APM vol. 2, "Processor Initialization State"."""
+
+
+class Counters(msgspec.Struct, kw_only=True):
+    """What was counted while something ran. Every number was executed."""
+
+    blocks: int
+    exits: dict[str, int]
+    exits_total: int
+    tlb_fills: int
+    walk_references: int
+    interrupts: int
+    exceptions: dict[str, int]
+    hypercalls: dict[str, int]
+    world_switches: int
+
+
+class PartitionReport(msgspec.Struct, kw_only=True):
+    """One partition at the end of a run."""
+
+    id: int
+    name: str
+    stopped: str
+    why: str
+    exit_status: int | None
+    counters: Counters
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """A run: what stopped it, what the guest printed, and all that was counted."""
+
+    guest: str
+    stopped: str
+    why: str
+    exit_status: int | None
+    console: str
+    counters: Counters
+    partitions: list[PartitionReport]
+
+
+class GuestSession:
+    """A machine with one guest in one partition, ready to run. Close it, or use it as a context manager."""
+
+    def __init__(  # noqa: PLR0913 - the description of a machine
+        self,
+        guest: str,
+        *,
+        memory_bytes: int | None = None,
+        vps: int | None = None,
+        lps: int | None = None,
+        paging: PagingMode = PagingMode.SLAT,
+        trace: Reader | None = None,
+    ) -> None:
+        name, image, default_vps, default_memory = find_image(guest)
+        self.guest = name
+        self.image = image
+        size = memory_bytes or default_memory
+        count = vps or default_vps
+        self.hypervisor = Hypervisor(machine_bytes(size), lps=lps or 1, paging=paging, trace=trace)
+        try:
+            self.partition = self.hypervisor.create_partition(name, size, vps=count)
+            load(self.partition, image, size)
+        except ConfigurationError:
+            self.hypervisor.close()
+            raise
+
+    def close(self) -> None:
+        """Gives the machine back."""
+        self.hypervisor.close()
+
+    def __enter__(self) -> "GuestSession":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None) -> Report:
+        """Runs until the guest stops, or for ``blocks`` blocks."""
+        self.hypervisor.run(blocks, progress)
+        return self.report()
+
+    def report(self) -> Report:
+        """What has happened so far."""
+        partitions = [report_partition(one) for one in self.hypervisor.partitions.values()]
+        mine = next(one for one in partitions if one.id == self.partition.id)
+        return Report(
+            guest=self.guest,
+            stopped=mine.stopped,
+            why=mine.why,
+            exit_status=mine.exit_status,
+            console=self.partition.console.decode("utf-8", "replace"),
+            counters=add_up([vp.counters for one in self.hypervisor.partitions.values() for vp in one.vps]),
+            partitions=partitions,
+        )
+
+
+def find_image(guest: str) -> tuple[str, Image, int, int]:
+    """The name, the image, the VP count and the memory of a built-in program or of an ELF file."""
+    path = Path(guest)
+    if path.exists() and (path.suffix or "/" in guest or not path.is_dir()):
+        return path.name, load_image(path), 1, DEFAULT_MEMORY
+    if "/" in guest or path.suffix == ".elf":
+        raise ConfigurationError(
+            f"A guest must be a file or a built-in program, and no file is at {guest!r}: check the path, "
+            "or choose one of `minihv guests`."
+        )
+    built_in = find_guest(guest)
+    return built_in.name, load_image(built_in.path), built_in.default_vps, built_in.memory_bytes
+
+
+def load(partition: Partition, image: Image, memory_bytes: int) -> None:
+    """Boots ``image``: its segments and the boot contract into RAM, the registers into the VPs."""
+    states = boot(
+        image, partition.gpa_space.write, memory_bytes=memory_bytes, vp_count=len(partition.vps)
+    )
+    for vp, state in zip(partition.vps, states, strict=True):
+        enter_with(vp, state)
+
+
+def enter_with(vp: VirtualProcessor, state: InitialState) -> None:
+    """Sets the registers of ``vp`` as the boot contract has them."""
+    for name, value in (RESET_VALUES | state.registers).items():
+        vp.write(name, value)
+    for name, segment in state.segments.items():
+        vp.write_segment(
+            name, SegmentValue(segment.base, segment.limit, segment.selector, segment.attributes)
+        )
+
+
+def stop_reason(partition: Partition) -> tuple[str, str]:
+    """Why a partition no longer runs, in a word and in a sentence."""
+    states = {vp.state for vp in partition.vps}
+    reasons = "; ".join(vp.why for vp in partition.vps if vp.why)
+    if VpState.TRIPLE_FAULT in states:
+        return "triple_fault", reasons
+    if partition.is_shut_down:
+        return "shutdown", partition.why
+    if VpState.READY in states:
+        return "budget", "the block budget is used up"
+    if VpState.SUSPENDED in states:
+        return "stuck", reasons
+    if VpState.IDLE in states:
+        return "stuck", "every VP waits for an interrupt, and nothing will send one"
+    return "halted", "every VP executed HLT with interrupts disabled"
+
+
+def report_partition(partition: Partition) -> PartitionReport:
+    """One partition in numbers."""
+    stopped, why = stop_reason(partition)
+    return PartitionReport(
+        id=partition.id,
+        name=partition.name,
+        stopped=stopped,
+        why=why,
+        exit_status=partition.exit_status,
+        counters=add_up([vp.counters for vp in partition.vps]),
+    )
+
+
+def add_up(counters: list[Any]) -> Counters:
+    """The sum over several VPs, with names for numbers."""
+
+    def total(name: str) -> int:
+        return sum(int(getattr(one, name)) for one in counters)
+
+    def by_index(name: str) -> dict[int, int]:
+        arrays = [list(getattr(one, name)) for one in counters]
+        return {index: sum(row) for index, row in enumerate(zip(*arrays, strict=True)) if sum(row)}
+
+    exits = {exit_name(index if index < 256 else index + 0x300): n for index, n in by_index("exits").items()}
+    return Counters(
+        blocks=total("blocks"),
+        exits=exits,
+        exits_total=sum(exits.values()),
+        tlb_fills=total("tlb_fills"),
+        walk_references=total("walk_references"),
+        interrupts=total("interrupts"),
+        exceptions={str(vector): n for vector, n in by_index("exceptions").items()},
+        hypercalls={call_name(code): n for code, n in by_index("hypercalls").items()},
+        world_switches=total("world_switches"),
+    )
