@@ -13,39 +13,39 @@
 
 enum { LONGEST = 15 };
 
-const char mhv_one_byte_forms[] = "mmmmbz..mmmmbz.." // 00
-                               "mmmmbz..mmmmbz.." // 10
-                               "mmmmbz..mmmmbz.." // 20
-                               "mmmmbz..mmmmbz.." // 30
-                               "................" // 40
-                               "................" // 50
-                               "..mm....zZbB...." // 60
-                               "bbbbbbbbbbbbbbbb" // 70
-                               "BZBBmmmmmmmmmmmm" // 80
-                               "..........f....." // 90
-                               "oooo....bz......" // A0
-                               "bbbbbbbbvvvvvvvv" // B0
-                               "BBw.mmBZe.w..b.." // C0
-                               "mmmmbb..mmmmmmmm" // D0
-                               "bbbbbbbbzzfb...." // E0
-                               "......gG......mm"; // F0
+const char mhv_one_byte_forms[] = "mmmmbz..mmmmbz.."  // 00
+                                  "mmmmbz..mmmmbz.."  // 10
+                                  "mmmmbz..mmmmbz.."  // 20
+                                  "mmmmbz..mmmmbz.."  // 30
+                                  "................"  // 40
+                                  "................"  // 50
+                                  "..mm....zZbB...."  // 60
+                                  "bbbbbbbbbbbbbbbb"  // 70
+                                  "BZBBmmmmmmmmmmmm"  // 80
+                                  "..........f....."  // 90
+                                  "oooo....bz......"  // A0
+                                  "bbbbbbbbvvvvvvvv"  // B0
+                                  "BBw.mmBZe.w..b.."  // C0
+                                  "mmmmbb..mmmmmmmm"  // D0
+                                  "bbbbbbbbzzfb...."  // E0
+                                  "......gG......mm"; // F0
 
-const char mhv_two_byte_forms[] = "mmmm-.....-.-m.B" // 00
-                               "mmmmmmmmmmmmmmmm" // 10
-                               "mmmm----mmmmmmmm" // 20
-                               "......-.--------" // 30
-                               "mmmmmmmmmmmmmmmm" // 40
-                               "mmmmmmmmmmmmmmmm" // 50
-                               "mmmmmmmmmmmmmmmm" // 60
-                               "BBBBmmm.mm--mmmm" // 70
-                               "zzzzzzzzzzzzzzzz" // 80
-                               "mmmmmmmmmmmmmmmm" // 90
-                               "...mBm--...mBmmm" // A0
-                               "mmmmmmmmmmBmmmmm" // B0
-                               "mmBmBBBm........" // C0
-                               "mmmmmmmmmmmmmmmm" // D0
-                               "mmmmmmmmmmmmmmmm" // E0
-                               "mmmmmmmmmmmmmmmm"; // F0
+const char mhv_two_byte_forms[] = "mmmm-.....-.-m.B"  // 00
+                                  "mmmmmmmmmmmmmmmm"  // 10
+                                  "mmmm----mmmmmmmm"  // 20
+                                  "......-.--------"  // 30
+                                  "mmmmmmmmmmmmmmmm"  // 40
+                                  "mmmmmmmmmmmmmmmm"  // 50
+                                  "mmmmmmmmmmmmmmmm"  // 60
+                                  "BBBBmmm.mm--mmmm"  // 70
+                                  "zzzzzzzzzzzzzzzz"  // 80
+                                  "mmmmmmmmmmmmmmmm"  // 90
+                                  "...mBm--...mBmmm"  // A0
+                                  "mmmmmmmmmmBmmmmm"  // B0
+                                  "mmBmBBBm........"  // C0
+                                  "mmmmmmmmmmmmmmmm"  // D0
+                                  "mmmmmmmmmmmmmmmm"  // E0
+                                  "mmmmmmmmmmmmmmmm"; // F0
 
 // A reader of bytes. `next` goes beyond `count` when more was asked for than there is.
 struct cursor {
@@ -122,19 +122,19 @@ static void take_prefixes(struct cursor *at, struct mhv_instruction *ret)
     }
 }
 
-// VEX (C4, C5) and EVEX (62) hold prefixes, REX and map; outside 64-bit code they are LES, LDS and BOUND
-// unless the next byte says "register".
+// VEX (C4, C5) and EVEX (62) hold prefixes, REX and map; outside 64-bit code they are LES, LDS and
+// BOUND unless the next byte says "register".
 static bool take_vex(struct cursor *at, struct mhv_instruction *ret)
 {
     const uint8_t byte = peek(at, 0);
-    if ((byte != 0xC4 && byte != 0xC5 && byte != 0x62) ||
-        at->count - at->next < 2)
+    if ((byte != 0xC4 && byte != 0xC5 && byte != 0x62) || at->count - at->next < 2)
         return false;
     if (!at->long_mode_64 && (peek(at, 1) & 0xC0) != 0xC0)
         return false;
 
     ret->vex = true;
-    ret->invalid = ret->lock || ret->operand_size || ret->repeat || ret->repeat_not_equal || ret->rex;
+    ret->invalid =
+        ret->lock || ret->operand_size || ret->repeat || ret->repeat_not_equal || ret->rex;
     take(at);
     const uint8_t first = take(at);
     ret->map = MHV_MAP_0F;
@@ -167,8 +167,7 @@ static void take_opcode(struct cursor *at, struct mhv_instruction *ret)
     }
 }
 
-// One-byte opcodes that 64-bit code has not.
-static bool gone_in_64(uint8_t opcode)
+bool mhv_gone_in_64(uint8_t opcode)
 {
     switch (opcode) {
     case 0x06:
@@ -202,9 +201,9 @@ static char form_of(const struct cursor *at, const struct mhv_instruction *instr
     const uint8_t opcode = instruction->opcode;
     switch (instruction->map) {
     case MHV_MAP_ONE_BYTE:
-        return at->long_mode_64 && gone_in_64(opcode) ? '-' : ONE_BYTE[opcode];
+        return at->long_mode_64 && mhv_gone_in_64(opcode) ? '-' : mhv_one_byte_forms[opcode];
     case MHV_MAP_0F:
-        return TWO_BYTE[opcode];
+        return mhv_two_byte_forms[opcode];
     case MHV_MAP_0F38:
         return 'm';
     default:
@@ -219,7 +218,8 @@ static int displacement_bytes_16(uint8_t modrm)
     return (modrm & 0xC7) == 0x06 ? 2 : by_mode[modrm >> 6];
 }
 
-// The same for 32- and 64-bit addressing; `base` is the low three bits of ModRM or, where present, SIB.
+// The same for 32- and 64-bit addressing; `base` is the low three bits of ModRM or, where present,
+// SIB.
 static int displacement_bytes_32(uint8_t modrm, uint8_t base)
 {
     static const int by_mode[] = {0, 1, 4, 0};
@@ -249,7 +249,8 @@ static void take_modrm(struct cursor *at, struct mhv_instruction *ret)
 }
 
 // Bytes of immediate that `form` asks for.
-static int immediate_bytes(const struct cursor *at, const struct mhv_instruction *instruction, char form)
+static int immediate_bytes(const struct cursor *at, const struct mhv_instruction *instruction,
+                           char form)
 {
     const bool wide = (instruction->rex & 8) != 0;
     const int full = instruction->operand_size && !wide ? 2 : 4;

@@ -1,6 +1,8 @@
 // What the decoder and the guard know alike about opcodes.
 #ifndef MINIHV_FORMS_H
 #define MINIHV_FORMS_H
+#include <stdbool.h>
+#include <stdint.h>
 
 // What follows an opcode, one letter each:
 //   .  nothing                m  ModRM                    -  no such opcode

@@ -55,7 +55,6 @@ void mhv_translate(struct mhv_processor *processor, const struct mhv_silicon *si
     const struct mhv_paging second = mhv_second_paging(processor->vp);
 
     processor->walker.walk(processor->walker.user, &guest, &second, gva, &access, ret);
-    processor->vp->counters.walk_references += ret->references;
 }
 
 static uint32_t within_page(uint64_t gva, uint32_t byte_count)

@@ -163,11 +163,11 @@ static void ports(void)
 {
     expect_locked("OUT with IOPL 0", user_out, VECTOR_GP);
     expect_locked("IN with IOPL 0", user_in, VECTOR_GP);
-    const struct trap by_iopl = run(enter_ring3_by_iretq, user_out, '*', RFLAGS_IOPL3);
+    const struct trap by_iopl = run(enter_ring3_by_iretq, user_print, '*', RFLAGS_IOPL3);
     print(" printed by ring 3\n");
     expect_trap("OUT with IOPL 3", &by_iopl, (struct expected_trap){.vector = INT_FOR_ALL});
     area.io_map[PORT_CONSOLE / 8] &= (uint8_t)~(1 << PORT_CONSOLE % 8);
-    const struct trap by_map = run_plain(user_out, '+');
+    const struct trap by_map = run_plain(user_print, '+');
     print(" printed by ring 3\n");
     expect_trap("OUT that the TSS allows", &by_map, (struct expected_trap){.vector = INT_FOR_ALL});
     area.io_map[PORT_CONSOLE / 8] = 0xFF;

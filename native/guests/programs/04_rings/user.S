@@ -17,8 +17,9 @@ user user_syscall               // RAX = what ring 0 answers; RBX = RFLAGS after
     pushfq
     pop rbx
     int 0x80
-user user_out
+user user_print                 // and on into user_out
     mov eax, edi
+user user_out
     out 0xE9, al
     int 0x80
 user user_in

@@ -6,7 +6,7 @@
 typedef const uint8_t user_code[];
 
 extern user_code user_text_begin, user_text_end; // guest.ld
-extern user_code user_int, user_int_refused, user_syscall, user_out, user_in;
+extern user_code user_int, user_int_refused, user_syscall, user_print, user_out, user_in;
 extern user_code user_read, user_cpuid, user_stack;
 extern user_code user_hlt, user_cli, user_mov_cr0, user_mov_cr3, user_mov_dr7, user_clts, user_lgdt,
     user_lidt, user_ltr, user_invlpg, user_wrmsr, user_rdmsr, user_swapgs, user_sysret, user_wbinvd,

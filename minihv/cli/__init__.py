@@ -1,0 +1,4 @@
+"""What people type.
+
+Next: ``minihv.cli.main``
+"""

@@ -1,0 +1,63 @@
+"""How results are shown: a table on a terminal, the same table as plain text elsewhere.
+
+Next: ``minihv.cli.contained``
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+
+def is_plain(asked: bool) -> bool:
+    """Whether to leave colour and movement out: asked for, NO_COLOR, a dumb terminal, or no terminal at all."""
+    return (
+        asked
+        or bool(os.environ.get("NO_COLOR"))
+        or os.environ.get("TERM") == "dumb"
+        or not sys.stdout.isatty()
+    )
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, plain: bool) -> None:
+    """A table with a title. Columns of numbers are aligned to the right."""
+    texts = [[str(cell) if not isinstance(cell, int) else f"{cell:,}" for cell in row] for row in rows]
+    right = [all(isinstance(row[at], int | float) for row in rows) for at in range(len(columns))]
+    if plain:
+        print_plain_table(title, columns, texts, right)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column, number in zip(columns, right, strict=True):
+        table.add_column(column, justify="right" if number else "left")
+    for row in texts:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def print_plain_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]
+) -> None:
+    """The same, for pipes, screen readers and grep."""
+    widths = [max([len(column), *(len(row[at]) for row in rows)]) for at, column in enumerate(columns)]
+
+    def line(cells: Sequence[str]) -> str:
+        parts = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(cells, widths, right, strict=True)
+        ]
+        return "  ".join(parts).rstrip()
+
+    print(title)
+    print(line(columns))
+    for row in rows:
+        print(line(row))

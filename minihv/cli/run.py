@@ -1,0 +1,160 @@
+"""``minihv run``: one guest, its console, and what was counted.
+
+Next: ``minihv.guests.session``
+"""
+
+import re
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from minihv.cli.contained import Beat, contained
+from minihv.cli.output import is_plain, print_json, print_table
+from minihv.errors import ConfigurationError
+from minihv.guests.session import Counters, GuestSession, Report
+from minihv.machine.processor import PagingMode
+from minihv.trace import TraceWriter
+
+SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What was asked for on the command line."""
+
+    guest: str
+    memory: str | None
+    vps: int | None
+    lps: int
+    paging: str
+    blocks: int | None
+    trace: Path | None
+    as_json: bool
+    plain: bool
+
+
+def parse_size(text: str) -> int:
+    """Bytes from ``64M``, ``1G``, ``512K`` or a plain number.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    found = SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ConfigurationError(
+            f"A size is a number with K, M or G behind it, not {text!r}: write 64M or 1G."
+        )
+    return int(found[1]) * UNITS[found[2].upper()]
+
+
+def run_guest(options: RunOptions) -> int:
+    """Runs the guest in a process of its own; the status of the command."""
+    if options.blocks is not None and options.blocks < 1:
+        raise ConfigurationError(
+            f"A budget is at least one block, not {options.blocks}: leave --blocks out for none."
+        )
+    return contained(lambda beat: perform(options, beat))
+
+
+def perform(options: RunOptions, beat: Beat) -> int:
+    """The run itself."""
+    with ExitStack() as stack:
+        writer = stack.enter_context(TraceWriter(options.trace)) if options.trace is not None else None
+        session = stack.enter_context(
+            GuestSession(
+                options.guest,
+                memory_bytes=parse_size(options.memory) if options.memory is not None else None,
+                vps=options.vps,
+                lps=options.lps,
+                paging=PagingMode.named(options.paging),
+                trace=writer,
+            )
+        )
+        watcher = Watcher(session, beat, live=not options.as_json, plain=options.plain)
+        interrupted = False
+        try:
+            session.run(options.blocks, watcher.progress)
+        except KeyboardInterrupt:
+            interrupted = True
+        report = session.report()
+        watcher.finish()
+    if options.as_json:
+        print_json(report)
+    else:
+        show(report, plain=is_plain(options.plain))
+    return 130 if interrupted else status_of(report)
+
+
+class Watcher:
+    """Shows the guest's console as it grows, and on a terminal how far the run is."""
+
+    def __init__(self, session: GuestSession, beat: Beat, *, live: bool, plain: bool) -> None:
+        self._console = session.partition.console
+        self._beat = beat
+        self._live = live
+        self._shown = 0
+        self._moves = live and not is_plain(plain) and sys.stderr.isatty()
+        self._line_open = False
+
+    def progress(self, blocks: int) -> None:
+        """Called between rounds."""
+        self._beat()
+        if self._live and len(self._console) > self._shown:
+            self._clear()
+            sys.stdout.write(self._console[self._shown :].decode("utf-8", "replace"))
+            sys.stdout.flush()
+            self._shown = len(self._console)
+        elif self._moves:
+            sys.stderr.write(f"\r{blocks:,} blocks")
+            sys.stderr.flush()
+            self._line_open = True
+
+    def finish(self) -> None:
+        """The rest of the console, and a clean line."""
+        self._clear()
+        if self._live:
+            sys.stdout.write(self._console[self._shown :].decode("utf-8", "replace"))
+            if self._console and not self._console.endswith(b"\n"):
+                sys.stdout.write("\n")
+
+    def _clear(self) -> None:
+        if self._line_open:
+            sys.stderr.write("\r" + " " * 40 + "\r")
+            sys.stderr.flush()
+            self._line_open = False
+
+
+def show(report: Report, *, plain: bool) -> None:
+    """What was counted, for people."""
+    status = "" if report.exit_status is None else f", status {report.exit_status}"
+    print(f"\n{report.guest}: {report.stopped}{status} ({report.why})")
+    print_table("Exits to ring -1", ("exit", "count"), exit_rows(report.counters), plain=plain)
+    print_table("Counted", ("what", "count"), counted_rows(report.counters), plain=plain)
+
+
+def exit_rows(counters: Counters) -> list[tuple[str, int]]:
+    """Exits, most frequent first, and their sum."""
+    rows = sorted(counters.exits.items(), key=lambda row: -row[1])
+    return [*rows, ("total", counters.exits_total)]
+
+
+def counted_rows(counters: Counters) -> list[tuple[str, int]]:
+    """Everything else that was counted."""
+    return [
+        ("blocks executed", counters.blocks),
+        ("world switches", counters.world_switches),
+        ("TLB fills", counters.tlb_fills),
+        ("walk references", counters.walk_references),
+        ("interrupts delivered", counters.interrupts),
+        *((f"exceptions, vector {vector}", count) for vector, count in counters.exceptions.items()),
+        *((name, count) for name, count in counters.hypercalls.items()),
+    ]
+
+
+def status_of(report: Report) -> int:
+    """0 when the guest ended as it wanted to or the budget did; 1 when it failed or could not go on."""
+    if report.stopped == "shutdown":
+        return 1 if report.exit_status else 0
+    return 0 if report.stopped in ("halted", "budget") else 1
