@@ -137,9 +137,7 @@ def find_image(guest: str) -> tuple[str, Image, int, int]:
 
 def load(partition: Partition, image: Image, memory_bytes: int) -> None:
     """Boots ``image``: its segments and the boot contract into RAM, the registers into the VPs."""
-    states = boot(
-        image, partition.gpa_space.write, memory_bytes=memory_bytes, vp_count=len(partition.vps)
-    )
+    states = boot(image, partition.gpa_space.write, memory_bytes=memory_bytes, vp_count=len(partition.vps))
     for vp, state in zip(partition.vps, states, strict=True):
         enter_with(vp, state)
 

@@ -10,7 +10,13 @@ from typing import Any
 
 from minihv.hypervisor.privileges import Privilege
 from minihv.machine.native import ffi
-from minihv.spec.cpuid import FeaturesEcx, HardwareFeatures, HypervisorLeaf, MiscellaneousFeatures, Recommendations
+from minihv.spec.cpuid import (
+    FeaturesEcx,
+    HardwareFeatures,
+    HypervisorLeaf,
+    MiscellaneousFeatures,
+    Recommendations,
+)
 
 KINDS = (0x0000_0000, 0x4000_0000, 0x8000_0000)
 
@@ -65,7 +71,9 @@ def processor_leaves(vp_count: int) -> dict[int, Leaf]:
     }
 
 
-def hypervisor_leaves(privileges: Privilege, vp_count: int, lp_count: int, *, nested_paging: bool) -> dict[int, Leaf]:
+def hypervisor_leaves(
+    privileges: Privilege, vp_count: int, lp_count: int, *, nested_paging: bool
+) -> dict[int, Leaf]:
     """The leaves from 0x40000000 on."""
     ebx, ecx, edx = words(b"Microsoft Hv")
     frequencies = MiscellaneousFeatures.FREQUENCY_MSRS if privileges & Privilege.ACCESS_FREQUENCY else 0

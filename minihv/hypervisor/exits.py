@@ -84,7 +84,7 @@ def on_hlt(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
 
 
 def on_port(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
-    """The debug console and the shutdown port are ring -1's; any other port is an open bus until a parent is there."""
+    """The debug console and the shutdown port are ring -1's; without a parent the others are an open bus."""
     access = vp.handle.port_access
     if not access.is_in and access.port == DEBUG_CONSOLE_PORT:
         vp.partition.console.extend(access.value.to_bytes(4, "little")[: access.byte_count])
@@ -96,7 +96,7 @@ def on_port(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
 
 
 def on_nested_fault(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
-    """A GPA that the second level refuses. A write to an overlay is the guest's fault; the rest is the parent's."""
+    """A GPA that the second level refuses. A write to an overlay raises #GP; the rest is the parent's."""
     gpa, info = vp.control.exit_info_2, vp.control.exit_info_1
     overlay = vp.partition.gpa_space.overlay_at(gpa)
     if overlay is not None:
@@ -105,13 +105,17 @@ def on_nested_fault(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     verb = "wrote to" if info & 2 else "fetched from" if info & 16 else "read"
     table = " while the processor walked its page tables" if info >> 33 & 1 else ""
     vp.state = VpState.SUSPENDED
-    vp.why = f"VP {vp.index} {verb} GPA {gpa:#x}{table}, where its partition has no memory and no parent answers"
+    vp.why = (
+        f"VP {vp.index} {verb} GPA {gpa:#x}{table}, where its partition has no memory and no parent answers"
+    )
 
 
 def on_shutdown(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     """A fault while a double fault was delivered: the VP cannot go on."""
     vp.state = VpState.TRIPLE_FAULT
-    vp.why = f"VP {vp.index} met a third fault on its way to the double-fault handler at RIP {vp.read('rip'):#x}"
+    vp.why = (
+        f"VP {vp.index} met a third fault on its way to the double-fault handler at RIP {vp.read('rip'):#x}"
+    )
 
 
 def on_undefined(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:

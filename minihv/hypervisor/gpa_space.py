@@ -1,4 +1,4 @@
-"""The GPA space of a partition: second-level tables in the hypervisor's frames, RAM behind them, overlays in front.
+"""The GPA space of a partition: second-level tables, RAM behind them, overlays in front.
 
 Stands for: ring -1's part of second level address translation.
 Spec: AMD APM vol. 2, "Nested Paging"; TLFS, "GPA Overlay Pages".
@@ -131,7 +131,7 @@ class GpaSpace:
     def _range(self, gpa: int, byte_count: int) -> Spa:
         if gpa < 0 or gpa + byte_count > self.ram_bytes:
             raise AccessError(
-                f"Partition {self._owner} has RAM below GPA {self.ram_bytes:#x}, and {byte_count} bytes at GPA "
-                f"{gpa:#x} do not lie in it: check the address, or give the partition more memory."
+                f"Partition {self._owner} has RAM below GPA {self.ram_bytes:#x}, and {byte_count} bytes at "
+                f"GPA {gpa:#x} do not lie in it: check the address, or give the partition more memory."
             )
         return Spa(self._ram_spa + gpa)

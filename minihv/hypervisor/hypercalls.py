@@ -100,7 +100,7 @@ def get_partition_id(request: Request) -> Answer:
 
 
 def get_next_child_partition(request: Request) -> Answer:
-    """HvGetNextChildPartition: the id after ``previous child`` among the children of ``parent``; 0 at the end."""
+    """HvGetNextChildPartition: the id after ``previous child`` among the children of ``parent``, or 0."""
     parent = _target(request, request.u64(0))
     if isinstance(parent, Status):
         return parent, b""
@@ -173,7 +173,7 @@ TRANSLATE_GPA_UNMAPPED, TRANSLATE_INVALID_PAGE_TABLE_FLAGS = 4, 3
 
 
 def translate_virtual_address(request: Request) -> Answer:
-    """HvTranslateVirtualAddress: what the target VP's tables say of a GVA page; control bits 0 R, 1 W, 2 X."""
+    """HvTranslateVirtualAddress: what the target VP's tables say of a page; control bits 0 R, 1 W, 2 X."""
     vp = _target_vp(request)
     if isinstance(vp, Status):
         return vp, b""
@@ -223,9 +223,9 @@ def perform(hypervisor: "Hypervisor", vp: "VirtualProcessor", value: HypercallIn
     first, count = value.rep_start, value.rep_count
     is_rep = call.element_bytes > 0
     reserved = int(value) & value.reserved_mask() or value.variable_header_qwords or value.nested
-    if reserved or value.fast and not call.may_be_fast:
+    if reserved or (value.fast and not call.may_be_fast):
         return Status.INVALID_HYPERCALL_INPUT, 0
-    if is_rep and first >= count or not is_rep and (first or count):
+    if (is_rep and first >= count) or (not is_rep and (first or count)):
         return Status.INVALID_HYPERCALL_INPUT, 0
     input_gpa, output_gpa = vp.read("rdx"), vp.read("r8")
     if value.fast:
@@ -245,7 +245,7 @@ def perform(hypervisor: "Hypervisor", vp: "VirtualProcessor", value: HypercallIn
 
 
 def block_is_legal(vp: "VirtualProcessor", gpa: int, byte_count: int) -> bool:
-    """A parameter block is 8-byte aligned, within one page, in RAM that no overlay hides; an empty one always is."""
+    """Whether a parameter block is 8-byte aligned, within one page, and in RAM that no overlay hides."""
     if byte_count == 0:
         return True
     within_page = gpa % PAGE_BYTES + byte_count <= PAGE_BYTES

@@ -33,7 +33,14 @@ OWN_BYTES = 4 * MIB
 BYTES_FOR_PARTITION = 256 * 1024
 """What one partition's tables, VMCBs and overlays take at most, besides its RAM."""
 
-INTERCEPTS_1 = Intercept1.CPUID | Intercept1.HLT | Intercept1.INVLPGA | Intercept1.IOIO | Intercept1.MSR | Intercept1.SHUTDOWN
+INTERCEPTS_1 = (
+    Intercept1.CPUID
+    | Intercept1.HLT
+    | Intercept1.INVLPGA
+    | Intercept1.IOIO
+    | Intercept1.MSR
+    | Intercept1.SHUTDOWN
+)
 INTERCEPTS_2 = Intercept2.VMMCALL | Intercept2.XSETBV
 
 
@@ -126,7 +133,7 @@ class Hypervisor:
         self.scheduler.lps[0].now += vp.counters.blocks - before
 
     def complete_port(self, vp: VirtualProcessor) -> None:
-        """Lets the port access of ``vp`` finish; memory of an INS that is not there is handled as any exit is."""
+        """Lets the port access of ``vp`` finish; an INS whose memory is not there exits once more."""
         if self.processor.complete_port(vp.handle) == EXIT:
             self._handle(vp)
 
@@ -148,7 +155,7 @@ class Hypervisor:
         return vp
 
     def _run_turn(self, vp: VirtualProcessor, quantum: int) -> int:
-        """One turn of ``vp``: run, answer the exit, run on, until the quantum is used or the VP cannot go on."""
+        """One turn: run, answer the exit, run on, until the quantum is used or the VP cannot go on."""
         start, run, handle = int(vp.counters.blocks), self.processor.run, vp.handle
         end = start + quantum
         self._flush_if_changed(vp)
@@ -188,7 +195,9 @@ def check_partition(memory_bytes: int, vps: int) -> None:
             "write it as 64M or 1G."
         )
     if not 1 <= vps <= MOST_VPS:
-        raise ConfigurationError(f"A partition has 1 to {MOST_VPS} virtual processors, not {vps}: choose --vps in that range.")
+        raise ConfigurationError(
+            f"A partition has 1 to {MOST_VPS} virtual processors, not {vps}: choose --vps in that range."
+        )
 
 
 def machine_bytes(partition_bytes: int, partitions: int = 1) -> int:

@@ -33,10 +33,10 @@ class Partition:
         self.privileges = privileges
         self.vps: list[VirtualProcessor] = []
         self.console = bytearray()
-        self.guest_os_id = 0
-        self.hypercall_msr = 0
+        self.guest_os_id: int = 0
+        self.hypercall_msr: int = 0
         self.hypercall_page: Gpa | None = None
-        self.created_at = 0
+        self.created_at: int = 0
         self.exit_status: int | None = None
         self.why = ""
         self._hypervisor = hypervisor

@@ -40,7 +40,8 @@ class Scheduler:
     def __init__(self, lp_count: int) -> None:
         if not 1 <= lp_count <= MOST_LPS:
             raise ConfigurationError(
-                f"A machine has 1 to {MOST_LPS} logical processors, not {lp_count}: choose --lps in that range."
+                f"A machine has 1 to {MOST_LPS} logical processors, not {lp_count}: "
+                "choose --lps in that range."
             )
         self.lps = [LogicalProcessor(index) for index in range(lp_count)]
         self.queue: deque[VirtualProcessor] = deque()

@@ -57,7 +57,11 @@ SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr")
 TABLES = ("idtr", "gdtr")
 
 OTHERS = ("rip", "rflags", "cr0", "cr2", "cr3", "cr4", "dr6", "dr7", "efer", "kernel_gs_base", "sysenter_cs")
-RENAMED = {RegisterName.PAT: "g_pat", RegisterName.SYSENTER_RIP: "sysenter_eip", RegisterName.SYSENTER_RSP: "sysenter_esp"}
+RENAMED: dict[int, str] = {
+    RegisterName.PAT: "g_pat",
+    RegisterName.SYSENTER_RIP: "sysenter_eip",
+    RegisterName.SYSENTER_RSP: "sysenter_esp",
+}
 SYSCALL = ("star", "lstar", "cstar", "sfmask")
 REGISTER_NAMES: dict[int, str] = RENAMED | {
     RegisterName[name.upper()]: name for name in (*GENERAL, *OTHERS, *SYSCALL, *SEGMENTS, *TABLES)
@@ -89,7 +93,7 @@ class VirtualProcessor:
         return self.handle.counters
 
     def read(self, name: str) -> int:
-        """The value of a register that is one number: ``rax`` ... ``r15``, ``rip``, ``rflags``, ``cr3``, ``efer`` ..."""
+        """The value of a register that is one number: ``rax`` to ``r15``, ``rip``, ``rflags``, ``cr3``..."""
         if name in LIVE:
             if name in GENERAL and name not in IN_VMCB:
                 return int(self.handle.gpr[GENERAL.index(name)])
@@ -124,7 +128,7 @@ class VirtualProcessor:
         self._edit(edit)
 
     def inject(self, vector: int, kind: int, error_code: int | None = None) -> None:
-        """Makes the processor deliver an event when the VP runs next. Spec: AMD APM vol. 2, "Event Injection"."""
+        """Has an event delivered when the VP runs next.  Spec: AMD APM vol. 2, "Event Injection"."""
         event = vector | kind << 8 | 1 << 31
         if error_code is not None:
             event |= 1 << 11 | error_code << 32

@@ -47,8 +47,8 @@ class FrameAllocator:
         first = self._find(count, align)
         if first is None:
             raise ConfigurationError(
-                f"The machine has {self.free_count * PAGE_BYTES >> 10} KiB of system memory left and no run of "
-                f"{count * PAGE_BYTES >> 10} KiB in it: give the machine more memory or its partitions less."
+                f"The machine has {self.free_count * PAGE_BYTES >> 10} KiB of system memory left and no "
+                f"run of {count * PAGE_BYTES >> 10} KiB in it: give the machine more memory, or its partitions less."
             )
         self.owners[first : first + count] = owner
         if first == self._low:
@@ -64,7 +64,9 @@ class FrameAllocator:
         first = spa >> PAGE_SHIFT
         run = self.owners[first : first + count]
         if spa % PAGE_BYTES or len(run) != count or not bool(np.all(run == owner)):
-            raise InternalError(f"Owner {owner:#x} gives back {count} frames at SPA {spa:#x} that are not all its own.")
+            raise InternalError(
+                f"Owner {owner:#x} gives back {count} frames at SPA {spa:#x} that are not all its own."
+            )
         run[:] = FREE
         self._low = min(self._low, first)
 

@@ -85,6 +85,6 @@ class SystemMemory:
     def _check(self, spa: int, byte_count: int) -> None:
         if not 0 <= spa <= self.byte_count or not 0 <= byte_count <= self.byte_count - spa:
             raise AccessError(
-                f"System memory ends at SPA {self.byte_count:#x}, and {byte_count} bytes at SPA {spa:#x} do not "
-                "lie in it: check the address."
+                f"System memory ends at SPA {self.byte_count:#x}, and {byte_count} bytes at SPA {spa:#x} do "
+                "not lie in it: check the address."
             )

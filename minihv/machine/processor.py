@@ -2,7 +2,7 @@
 
 Stands for: an AMD processor with SVM, and the part of ring -1 around VMRUN.
 Spec: AMD APM vol. 2, "Secure Virtual Machine".
-Simplified: one engine executes all logical processors in turn, so a locked instruction is atomic by construction.
+Simplified: one engine executes all logical processors in turn; that alone makes locked instructions atomic.
 Twin: the run loop is C alone (``native/core/src/run.c``); the walk it calls is C or this package's Python.
 Next: ``minihv.hypervisor.hypervisor``
 """
@@ -115,7 +115,7 @@ class Processor:
         lib.mhv_vp_destroy(self.handle, vp)
 
     def run(self, vp: Any, until_block: int) -> int:
-        """Runs ``vp`` until an exit or until its block counter reaches ``until_block``. A ``Stop``, as a number."""
+        """Runs ``vp`` until an exit, or until its block counter reaches ``until_block``. A ``Stop``."""
         stop: int = lib.mhv_processor_run(self.handle, vp, until_block)
         if stop == ENGINE or self._walker is not None:
             self._check(stop)
@@ -128,7 +128,7 @@ class Processor:
         return stop
 
     def complete_port(self, vp: Any) -> int:
-        """Finishes the port access that made ``vp`` exit, with ``vp.port_access.value`` for IN. A ``Stop``."""
+        """Finishes the port access that made ``vp`` exit; IN gets ``vp.port_access.value``. A ``Stop``."""
         stop: int = lib.mhv_vp_complete_port(self.handle, vp)
         self._check(stop)
         return stop
@@ -154,15 +154,17 @@ class Processor:
         if stop == ENGINE:
             error = lib.mhv_processor_engine_error(self.handle)
             raise InternalError(
-                f"The engine stopped for no reason that the core knows (error {error}, {engine_message(error)!r}): "
-                "please report the guest that did this."
+                f"The engine stopped for no reason that the core knows (error {error}, "
+                f"{engine_message(error)!r}): please report the guest that did this."
             )
 
 
 def refused_engine(error: int) -> ConfigurationError:
     """Why no processor could be made: the engine said so, or its layout is not the proven one."""
     if error:
-        return ConfigurationError(f"The engine could not be opened ({engine_message(error)}): run minihv doctor.")
+        return ConfigurationError(
+            f"The engine could not be opened ({engine_message(error)}): run minihv doctor."
+        )
     return ConfigurationError(
         "This build of Unicorn keeps processor state where minihv does not find it: "
         "run pip install 'unicorn==2.1.4', the release it was proven with."

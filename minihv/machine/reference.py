@@ -31,7 +31,7 @@ NOT_IN_THE_RESULT = {"gva", "kind"}
 
 
 class ReferenceWalker:
-    """A ``struct mhv_walker`` that asks ``minihv.paging.nested``. It must outlive the processor's use of it."""
+    """A ``struct mhv_walker`` that asks ``minihv.paging.nested``. It must outlive the processor."""
 
     def __init__(self, memory: SystemMemory) -> None:
         self._memory = memory
@@ -51,7 +51,7 @@ class ReferenceWalker:
             found = nested_walk(self._memory, paging_of(guest), paging_of(second), gva, access_of(access))
             values = {name: getattr(found, name) for name in RESULT_NAMES[type(found)]}
             ret[0] = ffi.new("struct mhv_walk_result *", values | {"outcome": OUTCOMES[type(found)]})[0]
-        except BaseException as failure:  # noqa: BLE001 - it must not cross the engine; it is raised after the run
+        except BaseException as failure:
             self._failure = failure
 
 
