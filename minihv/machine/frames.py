@@ -48,7 +48,7 @@ class FrameAllocator:
         if first is None:
             raise ConfigurationError(
                 f"The machine has {self.free_count * PAGE_BYTES >> 10} KiB of system memory left and no "
-                f"run of {count * PAGE_BYTES >> 10} KiB in it: give the machine more memory, or its partitions less."
+                f"run of {count * PAGE_BYTES >> 10} KiB in it: give the machine more, or its partitions less."
             )
         self.owners[first : first + count] = owner
         if first == self._low:
