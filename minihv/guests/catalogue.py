@@ -1,7 +1,7 @@
 """The guest programs that come with minihv, by name and by number.
 
-Their sources are in ``native/guests/programs``. The build compiles them and puts the images, and the catalogue
-that says what each shows, beside this module.
+Their sources are in ``native/guests/programs``. The build compiles them and puts the images, and
+the catalogue that says what each shows, beside this module.
 """
 
 import tomllib

@@ -1,0 +1,78 @@
+"""Building the guests gives the same bytes everywhere, and says what is wrong where it cannot."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from guest_programs import GUESTS, builder, built, program_names
+
+pytestmark = pytest.mark.skipif(
+    not any(shutil.which(name) for name in ("gcc", "clang")), reason="no C compiler is installed"
+)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    return shutil.copytree(GUESTS, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def test_every_program_and_the_catalogue_are_built() -> None:
+    names = sorted(path.name for path in built().iterdir())
+    assert names == [*(f"{name}.elf" for name in program_names()), "catalogue.toml"]
+
+
+def test_same_sources_elsewhere_give_the_same_bytes(copied: Path, tmp_path: Path) -> None:
+    images = builder(copied).build_all(tmp_path / "images")
+    assert [image.read_bytes() == (built() / image.name).read_bytes() for image in images] == [True] * len(
+        images
+    )
+
+
+def test_build_without_a_compiler_says_how_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CC", "missing-cc")
+    module = builder()
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(module.GuestBuildError) as refused:
+        module.build_all(tmp_path)
+    assert str(refused.value) == (
+        "Guest programs need a compiler that makes x86-64 ELF, and none was found (tried: missing-cc); "
+        "install gcc or clang, or run 'pip install ziglang'."
+    )
+
+
+def test_source_that_does_not_compile_is_named(copied: Path, tmp_path: Path) -> None:
+    (copied / "programs" / "01_hello" / "main.c").write_text("void guest_main(void) { nothing(); }}\n")
+    module = builder(copied)
+    with pytest.raises(module.GuestBuildError) as refused:
+        module.build_all(tmp_path / "images")
+    assert "cannot compile native/guests/programs/01_hello/main.c:\n" in str(refused.value)
+
+
+def test_program_that_does_not_link_is_named(copied: Path, tmp_path: Path) -> None:
+    (copied / "programs" / "01_hello" / "main.c").write_text("extern int it; int here(void);\n")
+    module = builder(copied)
+    with pytest.raises(module.GuestBuildError) as refused:
+        module.build_all(tmp_path / "images")
+    assert "cannot link 01_hello.elf:\n" in str(refused.value)
+    assert "guest_main" in str(refused.value)
+
+
+def test_program_that_the_catalogue_does_not_describe_is_refused(copied: Path, tmp_path: Path) -> None:
+    (copied / "programs" / "01_hello").rename(copied / "programs" / "01_hallo")
+    module = builder(copied)
+    with pytest.raises(module.GuestBuildError) as refused:
+        module.build_all(tmp_path / "images")
+    assert str(refused.value) == (
+        "Each program has a folder and an entry in catalogue.toml; not so: 01_hallo, 01_hello."
+    )
+
+
+def test_build_by_hand_takes_the_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    module = builder()
+    assert module.main([]) == 2
+    assert capsys.readouterr().err == "usage: python native/guests/build.py FOLDER\n"
+    assert module.main([str(tmp_path)]) == 0
+    assert str(tmp_path / "01_hello.elf") in capsys.readouterr().out.splitlines()

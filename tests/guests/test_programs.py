@@ -1,0 +1,83 @@
+"""Every built-in program, in every paging mode and on both cores: its console, its exits, its exceptions.
+
+The numbers are those that the READMEs promise; where a mode would change one, this is where it shows.
+"""
+
+import re
+import shutil
+import tomllib
+
+import pytest
+from guest_programs import PROGRAMS, built, program_names
+
+from minihv.guests.session import GuestSession, Report
+from minihv.machine.processor import PagingMode
+from minihv.spec.x86_exceptions import Vector
+
+pytestmark = pytest.mark.skipif(
+    not any(shutil.which(name) for name in ("gcc", "clang")), reason="no C compiler is installed"
+)
+
+VPS = {
+    entry["name"]: entry.get("vps", 1)
+    for entry in tomllib.loads((PROGRAMS / "catalogue.toml").read_text())["guest"]
+}
+MOST_BLOCKS = 50_000_000
+
+
+def run(name: str, paging: PagingMode = PagingMode.SLAT, *, vps: int | None = None, lps: int = 1) -> Report:
+    path = built() / f"{name}.elf"
+    with GuestSession(str(path), vps=vps or VPS[name], lps=lps, paging=paging) as session:
+        return session.run(MOST_BLOCKS)
+
+
+def promised(name: str, what: str) -> dict[str, int]:
+    """The rows of the README's table whose first heading is ``what``."""
+    readme = (PROGRAMS / name / "README.md").read_text()
+    table = re.search(rf"^\| {what} \| Count \|\n\| --- \| --- \|\n((?:\|.*\|\n)*)", readme, re.MULTILINE)
+    rows = table[1].splitlines() if table else []
+    return {key.strip(): int(count) for key, count in (row.strip("|").split("|") for row in rows)}
+
+
+@pytest.mark.parametrize("core", ["native", "reference"])
+@pytest.mark.parametrize("paging", list(PagingMode), ids=lambda mode: str(mode.value))
+@pytest.mark.parametrize("name", program_names())
+def test_program_does_what_its_readme_says(
+    name: str, paging: PagingMode, core: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIHV_CORE", core)
+    report = run(name, paging)
+    exceptions = {
+        f"#{Vector(int(vector)).name}": count for vector, count in report.counters.exceptions.items()
+    }
+    assert report.console == (PROGRAMS / name / "expected.txt").read_text()
+    assert (report.stopped, report.exit_status) == (
+        ("halted", None) if name == "01_hello" else ("shutdown", 0)
+    )
+    assert report.counters.exits == promised(name, "Exit")
+    assert exceptions == promised(name, "Exception")
+    assert report.counters.hypercalls == promised(name, "Hypercall")
+
+
+@pytest.mark.parametrize("lps", [1, 2, 3, 32])
+@pytest.mark.parametrize("vps", [1, 2, 3, 32])
+def test_no_addition_is_lost_with_any_number_of_processors(vps: int, lps: int) -> None:
+    report = run("07_spin_lock", vps=vps, lps=lps)
+    lines = report.console.splitlines()
+    assert lines[0] == f"VPs: {vps}"
+    assert lines[-1] == "4 held, 0 failed"
+    assert report.counters.exits["IOIO"] == len(report.console) + 1
+
+
+@pytest.mark.parametrize("name", program_names())
+def test_virtual_processors_that_a_program_does_not_use_only_halt(name: str) -> None:
+    report = run(name, vps=3, lps=2)
+    if name != "07_spin_lock":
+        assert report.console == (PROGRAMS / name / "expected.txt").read_text()
+    assert report.stopped == ("halted" if name == "01_hello" else "shutdown")
+
+
+def test_same_run_twice_counts_the_same() -> None:
+    first, second = run("07_spin_lock", lps=2), run("07_spin_lock", lps=2)
+    assert first.counters.blocks == second.counters.blocks
+    assert first.counters.exits == second.counters.exits
