@@ -167,7 +167,8 @@ static void take_opcode(struct cursor *at, struct mhv_instruction *ret)
     }
 }
 
-bool mhv_gone_in_64(uint8_t opcode)
+// One-byte opcodes that 64-bit code has not.
+static bool gone_in_64(uint8_t opcode)
 {
     switch (opcode) {
     case 0x06:
@@ -201,7 +202,7 @@ static char form_of(const struct cursor *at, const struct mhv_instruction *instr
     const uint8_t opcode = instruction->opcode;
     switch (instruction->map) {
     case MHV_MAP_ONE_BYTE:
-        return at->long_mode_64 && mhv_gone_in_64(opcode) ? '-' : mhv_one_byte_forms[opcode];
+        return at->long_mode_64 && gone_in_64(opcode) ? '-' : mhv_one_byte_forms[opcode];
     case MHV_MAP_0F:
         return mhv_two_byte_forms[opcode];
     case MHV_MAP_0F38:

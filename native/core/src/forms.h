@@ -1,8 +1,6 @@
 // What the decoder and the guard know alike about opcodes.
 #ifndef MINIHV_FORMS_H
 #define MINIHV_FORMS_H
-#include <stdbool.h>
-#include <stdint.h>
 
 // What follows an opcode, one letter each:
 //   .  nothing                m  ModRM                    -  no such opcode
@@ -12,8 +10,5 @@
 //   f  imm16/32, imm16        g  ModRM, and imm8 for TEST G  ModRM, and imm16/32 for TEST
 extern const char mhv_one_byte_forms[257];
 extern const char mhv_two_byte_forms[257]; // behind 0F
-
-// One-byte opcodes that 64-bit code has not.
-bool mhv_gone_in_64(uint8_t opcode);
 
 #endif

@@ -18,22 +18,22 @@ enum { PAGE_BYTES = 4096, LONGEST = 15 };
 // behind: their weight, 0 to 4. A block runs on into one further page at most.
 enum { ONE_PAGE_LIMIT = 416, TWO_PAGE_LIMIT = ONE_PAGE_LIMIT / 2, HEAVIEST = 4 };
 
-// Weights of the opcodes in the order of their forms: a digit, . for 0, or x where the block surely
-// ends.
-static const char ONE_BYTE_WEIGHTS[] = ".......1........"  // 00  POP ES
-                                       ".......1.......1"  // 10  POP SS, POP DS
-                                       "................"  // 20
-                                       "................"  // 30
+// What opcodes leave behind, in the order of their forms: 1 or 2; . for nothing; x where the block
+// surely ends. - and + stand for nothing and 1 outside 64-bit code, which does not have them.
+static const char ONE_BYTE_WEIGHTS[] = "......-+......-."  // 00  POP ES
+                                       "......-+......-+"  // 10  POP SS, POP DS
+                                       ".......-.......-"  // 20
+                                       ".......-.......-"  // 30
                                        "................"  // 40
                                        "................"  // 50
-                                       "................"  // 60
+                                       "---............."  // 60
                                        "xxxxxxxxxxxxxxxx"  // 70
-                                       "..............1."  // 80  MOV to a segment register
+                                       "..-...........1."  // 80  MOV to a segment register
                                        "..........x.2..."  // 90  PUSHF
                                        "................"  // A0
                                        "................"  // B0
-                                       "..xx11....xxxx1x"  // C0  LES, LDS, INTO
-                                       "....11..22222222"  // D0  AAM, AAD, x87
+                                       "..xx++....xxxx+x"  // C0  LES, LDS, INTO
+                                       "....++-.22222222"  // D0  AAM, AAD, x87
                                        "xxxx....xxxx...."  // E0
                                        ".x..x..........."; // F0
 
@@ -54,6 +54,11 @@ static const char TWO_BYTE_WEIGHTS[] =
     "................"  // D0
     "................"  // E0
     "................"; // F0
+
+static unsigned number(char weight)
+{
+    return weight >= '0' && weight <= '4' ? (unsigned)(weight - '0') : weight == '+';
+}
 
 enum code_size { CODE_16, CODE_32, CODE_64, CODE_SIZES };
 
@@ -195,9 +200,10 @@ static void pass_opcode(struct view *view, enum code_size code)
         return;
     }
     const bool near_or_far = opcode == 0xFF && (*view->next & 0x38) - 0x10u < 0x20; // CALL, JMP
-    const bool gone = code == CODE_64 && (mhv_gone_in_64(opcode) || opcode == 0x62);
+    const char weight = ONE_BYTE_WEIGHTS[opcode];
+    const bool gone = code == CODE_64 && (weight == '-' || weight == '+');
     view->form = mhv_one_byte_forms[opcode];
-    view->weight = near_or_far || gone ? 'x' : ONE_BYTE_WEIGHTS[opcode];
+    view->weight = near_or_far || gone ? 'x' : weight;
 }
 
 static unsigned memory_bytes(const uint8_t *modrm, enum code_size address)
@@ -240,7 +246,7 @@ static unsigned weigh(const uint8_t *at, enum code_size code, unsigned *weight)
     if (view.weight == 'x')
         return 0;
     pass_operands(&view);
-    *weight = view.weight == '.' ? 0 : (unsigned)(view.weight - '0');
+    *weight = number(view.weight);
     return (unsigned)(view.next - at);
 }
 
@@ -270,12 +276,11 @@ static bool overflows(const uint8_t *page, unsigned byte_count, enum code_size c
 // What `byte` adds to the weight of an instruction at most, if it is an opcode or starts one.
 static unsigned ceiling(uint8_t byte, uint8_t second)
 {
-    const char weight = byte == 0x0F ? TWO_BYTE_WEIGHTS[second] : ONE_BYTE_WEIGHTS[byte];
     if (byte == 0x3A || (byte == 0xC4 && (second & 0x1F) == 3))
         return HEAVIEST;
     if ((byte & 0xFE) == 0xC4 || (byte == 0x0F && second == 0x38))
         return 2;
-    return weight == '1' || weight == '2' ? (unsigned)(weight - '0') : 0;
+    return number(byte == 0x0F ? TWO_BYTE_WEIGHTS[second] : ONE_BYTE_WEIGHTS[byte]);
 }
 
 // No run leaves more behind than all opcodes that the page could hold.
