@@ -1,0 +1,56 @@
+"""The C builder of tables answers and refuses as the Python one, and leaves the same image and the same pool."""
+
+import numpy as np
+from builders import memory_of
+from hypothesis import given
+from hypothesis import strategies as st
+from random_table_changes import Change, changes
+from random_tables import Shares
+
+from minihv.paging import native
+from minihv.paging.formats import NESTED, X86_64, Format
+from minihv.paging.tables import FramePool, PageTables
+
+FORMATS = [X86_64[4], X86_64[5], NESTED[4]]
+FLOORS = {
+    "map: done": 0.05,
+    "unmap: done": 0.02,
+    "protect: done": 0.01,
+    "split: done": 0.005,
+    "merge: done": 0.002,
+    "MISALIGNED": 0.005,
+    "OUT_OF_REACH": 0.005,
+    "ALREADY_MAPPED": 0.01,
+    "NOT_MAPPED": 0.02,
+    "WOULD_SPLIT": 0.002,
+    "NO_FRAMES": 0.002,
+    "NOT_UNIFORM": 0.002,
+    "NO_SUCH_PAGE": 0.005,
+    "BAD_FLAGS": 0.005,
+}
+
+
+def verdict(change: Change, answer: object) -> str:
+    """The answer of a change in a few words."""
+    return f"{change.verb}: {answer[0].name if isinstance(answer, tuple) else 'done'}"
+
+
+def test_native_tables_change_as_the_reference() -> None:
+    shares = Shares()
+
+    @given(st.sampled_from(FORMATS), st.integers(3, 14), changes())
+    def tables_agree(form: Format, frame_count: int, wanted: list[Change]) -> None:
+        pool = FramePool([0x1000 * number for number in range(frame_count, 0, -1)])
+        ours, theirs = memory_of(0x10000), memory_of(0x10000)
+        twin = native.PageTables(theirs, form, pool.frames)
+        tables = PageTables(ours, form, pool.allocate, pool.free)
+        for change in wanted:
+            answer = change.apply(tables)
+            assert change.apply(twin) == answer
+            assert twin.find(change.arguments[0]) == tables.find(change.arguments[0])
+            shares.add(verdict(change, answer))
+        assert (twin.root, twin.frames) == (tables.root, pool.frames)
+        assert np.array_equal(theirs.view, ours.view)
+
+    tables_agree()
+    shares.assert_floors(FLOORS)

@@ -1,0 +1,51 @@
+"""The C walk answers as the Python walk, and leaves the same bytes in memory."""
+
+import numpy as np
+from builders import copy_of
+from hypothesis import given
+from random_tables import Shares, World, outcome_of, worlds
+
+from minihv.paging import native
+from minihv.paging.access import Reference
+from minihv.paging.walk import walk
+
+FLOORS = {
+    "mapped: 4 KiB": 0.05,
+    "mapped: 2 MiB": 0.005,
+    "mapped: 1 GiB": 0.005,
+    "absent at level 5": 0.001,
+    "absent at level 4": 0.002,
+    "absent at level 3": 0.002,
+    "absent at level 2": 0.002,
+    "absent at level 1": 0.002,
+    "reserved at level 5": 0.001,
+    "reserved at level 4": 0.002,
+    "reserved at level 3": 0.002,
+    "reserved at level 2": 0.002,
+    "reserved at level 1": 0.0005,
+    "R/W": 0.002,
+    "U/S": 0.002,
+    "NX": 0.002,
+    "SMEP": 0.002,
+    "SMAP at": 0.002,
+    "SMAP, implicit": 0.0005,
+    "not canonical": 0.005,
+}
+
+
+def test_native_walk_answers_as_the_reference() -> None:
+    shares = Shares()
+
+    @given(worlds())
+    def walks_agree(world: World) -> None:
+        twin = copy_of(world.memory)
+        for _ in range(100):
+            paging, access, seen = world.guest(), world.access(), list[Reference]()
+            gva = world.gva()
+            expected = walk(world.memory, paging, gva, access, seen.append)
+            assert native.walk(twin, paging, gva, access) == expected
+            shares.add(outcome_of(expected, paging, None, access, seen))
+        assert np.array_equal(twin.view, world.memory.view)
+
+    walks_agree()
+    shares.assert_floors(FLOORS)
