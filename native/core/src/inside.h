@@ -226,6 +226,10 @@ enum next mhv_read_time(struct mhv_processor *processor, struct mhv_vp *vp,
                         struct mhv_silicon *silicon);
 uint64_t mhv_tsc(const struct mhv_processor *processor, const struct mhv_vp *vp);
 
+// control.c
+enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
+                           struct mhv_silicon *silicon, uint32_t number);
+
 // port.c
 enum next mhv_port(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon);
 enum next mhv_finish_port(struct mhv_processor *processor, struct mhv_vp *vp,

@@ -65,6 +65,8 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
         touch.result.error_code = silicon->error_code;
         return mhv_refuse(processor, vp, silicon, &touch);
     }
+    if (code >= 0x10 && code < 0x20 && !(vp->vmcb->control.intercept_cr_write >> (code - 0x10) & 1))
+        return mhv_move_control(processor, vp, silicon, code - 0x10);
     if (code >= 0x20 && code < 0x40)
         return mhv_move_debug(processor, vp, silicon);
     if (code == EXIT_SWINT && !(requested_1 >> (code - 0x60) & 1))

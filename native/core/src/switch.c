@@ -7,8 +7,9 @@
 //             host state is not reloaded from the host save area but from a saved context.
 //
 // The engine runs under an *effective* VMCB: the hypervisor's, with the intercepts added that the
-// processor itself needs to complete the emulation (exceptions, INT n, RDTSC, debug registers). An
-// intercept that the hypervisor did not ask for never becomes a #VMEXIT (run.c).
+// processor itself needs to complete the emulation (exceptions, INT n, RDTSC, writes to CR0 and
+// CR4, debug registers). An intercept that the hypervisor did not ask for never becomes a #VMEXIT
+// (run.c).
 
 #include "inside.h"
 
@@ -18,6 +19,7 @@ enum {
     INTERCEPT_1_OURS = 1 << 14 | 1 << 21 | 1 << 24 | 1 << 26 |
         1 << 28,                       // RDTSC, INTn, HLT, INVLPGA, MSR
     INTERCEPT_2_OURS = 0x7F | 1 << 13, // VMRUN ... SKINIT, XSETBV
+    CR0_AND_CR4 = 1 << 0 | 1 << 4,
     FLUSH_TLB = 1,
 };
 
@@ -33,6 +35,7 @@ static void build_effective(struct mhv_processor *processor, const struct mhv_vp
     const bool hardware = processor->paging_mode == MHV_PAGING_HARDWARE;
 
     memcpy(effective, vp->vmcb, sizeof *effective);
+    control->intercept_cr_write |= CR0_AND_CR4;
     control->intercept_dr_read = control->intercept_dr_write = 0xFFFF;
     control->intercept_exceptions = 0xFFFFFFFF;
     control->intercept_instructions1 |= INTERCEPT_1_OURS;

@@ -1,0 +1,90 @@
+// Writes to CR0 and CR4: what the processor refuses, and what follows from the rest.
+//
+// Stands for: microcode; the engine would accept any value.
+// Spec: AMD APM vol. 2, "System-Control Registers" and "Long Mode Consistency Checks"; APM vol. 3,
+//       "MOV CRn", "CLTS", "LMSW".
+// Simplified: long mode is never left: a write that would disable paging raises #GP from
+// compatibility
+//             mode too. LMSW takes a register, and raises #UD with memory.
+
+#include "inside.h"
+
+enum {
+    CR0_PE = 1,
+    CR0_MP_EM_TS = 14,
+    CR0_ET = 16,
+    CR0_NW = 1 << 29,
+    CR0_CD = 1 << 30,
+    CR4_PAE = 1 << 5,
+    CR4_OSFXSR = 1 << 9,
+    CR4_KNOWN = CR4_SMAP | CR4_SMEP | CR4_LA57 | 0x7BC, // OSXMMEXCPT OSFXSR PCE PGE PAE PSE DE TSD
+    HF_MP_EM_TS_SHIFT = 8,                              // from the place of these three bits in CR0
+    HF_OSFXSR = 1 << 22,
+    HF_SMAP = 1 << 23,
+};
+static const uint64_t CR0_PG = UINT64_C(1) << 31;
+static const uint64_t CR0_KNOWN = 0xE005003F; // PG CD NW AM WP NE ET TS EM MP PE
+
+static bool cr0_is_legal(uint64_t value)
+{
+    return value >> 32 == 0 && value & CR0_PE && value & CR0_PG &&
+           (value & CR0_CD || !(value & CR0_NW));
+}
+
+static bool cr4_is_legal(uint64_t value, uint64_t held)
+{
+    return (value & ~(uint64_t)CR4_KNOWN) == 0 && value & CR4_PAE &&
+           ((value ^ held) & CR4_LA57) == 0;
+}
+
+static void set_cr0(struct mhv_silicon *silicon, uint64_t value)
+{
+    silicon->cr[0] = (value & CR0_KNOWN) | CR0_ET;
+    silicon->hflags &= ~(uint32_t)(CR0_MP_EM_TS << HF_MP_EM_TS_SHIFT);
+    silicon->hflags |= (uint32_t)(value & CR0_MP_EM_TS) << HF_MP_EM_TS_SHIFT;
+}
+
+static void set_cr4(struct mhv_silicon *silicon, uint64_t value)
+{
+    silicon->cr[4] = value;
+    silicon->hflags &= ~(uint32_t)(HF_OSFXSR | HF_SMAP);
+    silicon->hflags |= (value & CR4_OSFXSR ? HF_OSFXSR : 0u) | (value & CR4_SMAP ? HF_SMAP : 0u);
+}
+
+// The value that the instruction wants to write. False for LMSW with an operand in memory.
+static bool operand(const struct mhv_silicon *silicon, const struct mhv_instruction *instruction,
+                    uint64_t *value)
+{
+    const uint64_t general = silicon->gpr[(instruction->modrm & 7) | (instruction->rex & 1) << 3];
+
+    *value = general;
+    if (instruction->opcode == 0x06) // CLTS
+        *value = silicon->cr[0] & ~(uint64_t)CR0_TS;
+    if (instruction->opcode == 0x01) // LMSW: bits 3:0, and PE stays
+        *value = (silicon->cr[0] & ~UINT64_C(14)) | (general & 15);
+    return instruction->opcode != 0x01 || instruction->modrm >> 6 == 3;
+}
+
+enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
+                           struct mhv_silicon *silicon, uint32_t number)
+{
+    struct mhv_instruction instruction;
+    uint8_t bytes[INSTRUCTION_BYTES];
+    uint64_t value;
+
+    if (!mhv_instruction_at(processor, silicon, &instruction, bytes))
+        return NEXT_GO_ON;
+    if (!operand(silicon, &instruction, &value))
+        return mhv_raise(processor, vp, silicon, VECTOR_UD, false, 0);
+    const uint64_t held = silicon->cr[number];
+    if (!(number == 0 ? cr0_is_legal(value) : cr4_is_legal(value, held)))
+        return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
+    if (number == 0)
+        set_cr0(silicon, value);
+    else
+        set_cr4(silicon, value);
+    if ((silicon->cr[number] ^ held) & ~(uint64_t)(number == 0 ? CR0_MP_EM_TS : CR4_OSFXSR))
+        mhv_processor_flush(processor); // "Implicit Invalidations"
+    silicon->rip += instruction.length;
+    return NEXT_GO_ON;
+}
