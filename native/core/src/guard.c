@@ -60,6 +60,13 @@ static unsigned number(char weight)
     return weight >= '0' && weight <= '4' ? (unsigned)(weight - '0') : weight == '+';
 }
 
+// x87 instructions leave one behind for the operand in memory, two for the register.
+static char one_byte_weight(uint8_t opcode, uint8_t modrm)
+{
+    const bool x87 = (opcode & 0xF8) == 0xD8;
+    return x87 && modrm < 0xC0 ? '1' : ONE_BYTE_WEIGHTS[opcode];
+}
+
 enum code_size { CODE_16, CODE_32, CODE_64, CODE_SIZES };
 
 enum prefix {
@@ -200,7 +207,7 @@ static void pass_opcode(struct view *view, enum code_size code)
         return;
     }
     const bool near_or_far = opcode == 0xFF && (*view->next & 0x38) - 0x10u < 0x20; // CALL, JMP
-    const char weight = ONE_BYTE_WEIGHTS[opcode];
+    const char weight = one_byte_weight(opcode, *view->next);
     const bool gone = code == CODE_64 && (weight == '-' || weight == '+');
     view->form = mhv_one_byte_forms[opcode];
     view->weight = near_or_far || gone ? 'x' : weight;
@@ -247,49 +254,80 @@ static unsigned weigh(const uint8_t *at, enum code_size code, unsigned *weight)
         return 0;
     pass_operands(&view);
     *weight = number(view.weight);
-    return (unsigned)(view.next - at);
+    return view.next - at > LONGEST ? 0 : (unsigned)(view.next - at);
 }
 
-// True if some run of instructions leaves more behind than there is room for. Backwards, since the
-// run from one byte is one instruction and the run from the byte behind it.
-static bool overflows(const uint8_t *page, unsigned byte_count, enum code_size code)
+// True if a block that comes from the page before, into any of the first bytes, leaves too much
+// behind.
+static bool overflows_entering(const uint8_t *page, unsigned byte_count, enum code_size code)
 {
-    enum { OPEN = 0x8000 }; // the run goes on into the next page
+    int16_t left[PAGE_BYTES + LONGEST + 1]; // on the way to each byte, the most; below 0: no way
+    memset(left, 0xFF, sizeof left);
+    memset(left, 0, LONGEST * sizeof left[0]);
+    for (unsigned i = 0, end = LONGEST; i < end && i < byte_count; i++) {
+        unsigned weight;
+        const unsigned length = left[i] < 0 ? 0 : weigh(page + i, code, &weight);
+        const unsigned next = i + length;
+        if (length == 0)
+            continue;
+        const int sum = left[i] + (int)(next > byte_count ? HEAVIEST : weight);
+        if (sum > TWO_PAGE_LIMIT)
+            return true;
+        if (left[next] < sum)
+            left[next] = (int16_t)sum;
+        if (end <= next)
+            end = next + 1;
+    }
+    return false;
+}
+
+// True if a block that goes on into the next page leaves too much behind on this one; with `whole`,
+// if any block does. Backwards: the run from a byte is one instruction, and the run from the byte
+// behind it.
+static bool overflows(const uint8_t *page, unsigned byte_count, enum code_size code, bool whole)
+{
+    enum { OPEN = 0x8000 }; // the run goes on
     uint16_t runs[PAGE_BYTES];
-    for (unsigned i = byte_count; i-- > 0;) {
+    unsigned open = byte_count; // no run from below this byte, less one instruction, goes on
+    for (unsigned i = byte_count; i-- > 0 && (whole || i + LONGEST >= open);) {
         unsigned weight;
         const unsigned length = weigh(page + i, code, &weight);
         const unsigned next = i + length;
-        unsigned run = 0;
+        runs[i] = 0;
         if (length && next < byte_count)
-            run = runs[next] + weight;
+            runs[i] = (uint16_t)(runs[next] + weight);
         else if (length)
-            run = OPEN + (next == byte_count ? weight : HEAVIEST);
-        runs[i] = (uint16_t)run;
-        const bool two_pages = run >= OPEN || i < LONGEST;
-        if ((run & ~(unsigned)OPEN) > (two_pages ? TWO_PAGE_LIMIT : ONE_PAGE_LIMIT))
+            runs[i] = (uint16_t)(OPEN + (next == byte_count ? weight : HEAVIEST));
+        if (runs[i] >= OPEN)
+            open = i;
+        if ((runs[i] & (OPEN - 1)) > (runs[i] >= OPEN ? TWO_PAGE_LIMIT : ONE_PAGE_LIMIT))
             return true;
     }
     return false;
 }
 
-// What `byte` adds to the weight of an instruction at most, if it is an opcode or starts one.
-static unsigned ceiling(uint8_t byte, uint8_t second)
+// What the instruction at `at` leaves behind at most, if one starts there, in code of any size.
+// Prefixes count with the byte behind them.
+static unsigned ceiling(const uint8_t *at)
 {
-    if (byte == 0x3A || (byte == 0xC4 && (second & 0x1F) == 3))
+    const bool vex = (*at & 0xFE) == 0xC4;
+    const unsigned map = *at == 0xC4 ? at[1] & 0x1F : 1;
+    const uint8_t two = at[*at == 0xC4 ? 3 : *at == 0xC5 ? 2 : 1];
+    if (*at != 0x0F && !vex)
+        return number(one_byte_weight(*at, at[1]));
+    if (map == 3 || (map == 1 && two == 0x3A))
         return HEAVIEST;
-    if ((byte & 0xFE) == 0xC4 || (byte == 0x0F && second == 0x38))
-        return 2;
-    return number(byte == 0x0F ? TWO_BYTE_WEIGHTS[second] : ONE_BYTE_WEIGHTS[byte]);
+    const unsigned weight = map == 1 && two != 0x38 ? number(TWO_BYTE_WEIGHTS[two]) : 1;
+    return weight || *at == 0x0F ? weight : 1; // LES, LDS
 }
 
-// No run leaves more behind than all opcodes that the page could hold.
-static bool may_overflow(const uint8_t *page, unsigned byte_count)
+// What all opcodes that the page could hold leave behind together: no run exceeds it.
+static unsigned page_ceiling(const uint8_t *page, unsigned byte_count)
 {
     unsigned sum = HEAVIEST; // an opcode on the next page
     for (unsigned i = 0; i < byte_count; i++)
-        sum += ceiling(page[i], page[i + 1]);
-    return sum > TWO_PAGE_LIMIT;
+        sum += ceiling(page + i);
+    return sum;
 }
 
 // BT, BTS, BTR and BTC of a register: with LOCK, the translator aborts.
@@ -338,10 +376,12 @@ bool mhv_guard_suspects(const uint8_t *page, uint32_t byte_count)
     memcpy(padded, page, byte_count);
     if (holds_forbidden(padded, byte_count))
         return true;
-    if (!may_overflow(padded, byte_count))
-        return false;
-    return overflows(padded, byte_count, CODE_64) || overflows(padded, byte_count, CODE_32) ||
-           overflows(padded, byte_count, CODE_16);
+    const unsigned most = page_ceiling(padded, byte_count);
+    for (enum code_size code = CODE_16; code < CODE_SIZES && most > TWO_PAGE_LIMIT; code++)
+        if (overflows_entering(padded, byte_count, code) ||
+            overflows(padded, byte_count, code, most > ONE_PAGE_LIMIT))
+            return true;
+    return false;
 }
 
 bool mhv_guard_forbids(const uint8_t *bytes, uint32_t byte_count)
