@@ -42,13 +42,14 @@ uint64_t mhv_silicon_rflags(const struct mhv_silicon *silicon)
 }
 
 // The engine evaluates arithmetic flags lazily; this writes them out, so that the answer of
-// mhv_silicon_rflags is right from here on.
+// mhv_silicon_rflags is right from here on. It begins to run with what it finds in `eflags`, and
+// keeps them in the other fields while it runs: so they are written to both.
 void mhv_silicon_set_rflags(struct mhv_silicon *silicon, uint64_t rflags)
 {
     silicon->cc_operation = CC_OP_EFLAGS;
     silicon->cc_source = rflags & ARITHMETIC_FLAGS;
     silicon->direction = rflags & DIRECTION_FLAG ? -1 : 1;
-    silicon->eflags = (rflags & ~(uint64_t)(ARITHMETIC_FLAGS | DIRECTION_FLAG)) | 2;
+    silicon->eflags = rflags | 2;
 }
 
 static uint32_t bit(bool set, uint32_t mask)
