@@ -272,7 +272,7 @@ static struct delivery after_trouble(struct mhv_silicon *silicon, const struct d
     if (makes_double_fault(first, second.vector))
         second = (struct delivery){
             .vector = VECTOR_DF, .type = DELIVER_EXCEPTION, .has_error_code = true};
-    if (trouble->is_page_fault && trouble->vector == VECTOR_PF)
+    if (trouble->is_page_fault && trouble->touch.result.outcome == MHV_PAGE_FAULT)
         silicon->cr[2] = trouble->touch.gva;
     return second;
 }
