@@ -43,6 +43,8 @@ enum vector {
 };
 
 enum exit_code {
+    EXIT_READ_CR8 = 0x08,
+    EXIT_WRITE_CR8 = 0x18,
     EXIT_EXCEPTION = 0x40,
     EXIT_INTR = 0x60,
     EXIT_VINTR = 0x64,
@@ -124,6 +126,7 @@ struct mhv_processor {
     bool step_began; // the last single step got as far as its block
     struct event event;
     bool stop_on_window;    // a virtual interrupt is pending
+    bool in_shadow;         // and the block that begins first lies in an interrupt shadow
     bool stepping_suspects; // guard: executing one instruction per block
     bool aborting;          // an instruction is being abandoned in favour of `event`
     uint64_t aborted_rcx;
@@ -222,6 +225,8 @@ enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp 
                                  struct mhv_silicon *silicon);
 enum next mhv_move_debug(struct mhv_processor *processor, struct mhv_vp *vp,
                          struct mhv_silicon *silicon);
+enum next mhv_move_task_priority(struct mhv_processor *processor, struct mhv_vp *vp,
+                                 struct mhv_silicon *silicon, bool is_write);
 enum next mhv_read_time(struct mhv_processor *processor, struct mhv_vp *vp,
                         struct mhv_silicon *silicon);
 uint64_t mhv_tsc(const struct mhv_processor *processor, const struct mhv_vp *vp);

@@ -1,8 +1,8 @@
-// Instructions that the engine leaves to us: SYSCALL, INT n, the debug registers, the time-stamp
-// counter.
+// Instructions that the engine leaves to us: SYSCALL, INT n, the debug registers, the task priority,
+// the time-stamp counter.
 //
 // Stands for: microcode.
-// Spec: AMD APM vol. 3, "SYSCALL", "INT", "RDTSC", "RDTSCP", "MOV DRn".
+// Spec: AMD APM vol. 3, "SYSCALL", "INT", "RDTSC", "RDTSCP", "MOV DRn", "MOV CRn".
 // Simplified: debug registers are stored and read back but arm no breakpoint; SYSCALL in 64-bit
 // mode
 //             and compatibility mode only; SYSENTER raises #UD, as AMD processors do in long mode.
@@ -16,6 +16,7 @@ enum {
     DATA_FLAGS = 0x00C09300,    // present, ring 0, data, writable, accessed, B, G
     SYSCALL_BYTES = 2,
     CR4_DE = 8,
+    V_TPR = 15,
 };
 
 uint64_t mhv_tsc(const struct mhv_processor *processor, const struct mhv_vp *vp)
@@ -91,6 +92,27 @@ enum next mhv_move_debug(struct mhv_processor *processor, struct mhv_vp *vp,
         return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
     else
         *debug = number == 7 ? *general | 0x400 : number == 6 ? *general | 0xFFFF0FF0 : *general;
+    silicon->rip += instruction.length;
+    return NEXT_GO_ON;
+}
+
+// MOV to and from CR8, which is V_TPR of the VMCB: the general register is in modrm bits 2:0.
+enum next mhv_move_task_priority(struct mhv_processor *processor, struct mhv_vp *vp,
+                                 struct mhv_silicon *silicon, bool is_write)
+{
+    uint64_t *virtual_interrupt = &vp->vmcb->control.virtual_interrupt;
+    struct mhv_instruction instruction;
+    uint8_t bytes[INSTRUCTION_BYTES];
+
+    if (!mhv_instruction_at(processor, silicon, &instruction, bytes))
+        return NEXT_GO_ON;
+    uint64_t *general = &silicon->gpr[(instruction.modrm & 7) | (instruction.rex & 1) << 3];
+    if (is_write && *general & ~(uint64_t)V_TPR)
+        return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
+    if (is_write)
+        *virtual_interrupt = (*virtual_interrupt & ~(uint64_t)V_TPR) | *general;
+    else
+        *general = *virtual_interrupt & V_TPR;
     silicon->rip += instruction.length;
     return NEXT_GO_ON;
 }

@@ -65,6 +65,9 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
         touch.result.error_code = silicon->error_code;
         return mhv_refuse(processor, vp, silicon, &touch);
     }
+    if ((code == EXIT_READ_CR8 && !(vp->vmcb->control.intercept_cr_read >> 8 & 1)) ||
+        (code == EXIT_WRITE_CR8 && !(vp->vmcb->control.intercept_cr_write >> 8 & 1)))
+        return mhv_move_task_priority(processor, vp, silicon, code == EXIT_WRITE_CR8);
     if (code >= 0x10 && code < 0x20 && !(vp->vmcb->control.intercept_cr_write >> (code - 0x10) & 1))
         return mhv_move_control(processor, vp, silicon, code - 0x10);
     if (code >= 0x20 && code < 0x40)
@@ -174,6 +177,7 @@ static bool enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
     mhv_drop_stale(processor);
     const bool attentive = processor->step != STEP_NONE || processor->stop_on_window;
     processor->stop_at = attentive ? 0 : processor->limit;
+    processor->in_shadow = silicon->hflags & MHV_HF_INHIBIT;
     if (api->context_restore(processor->engine, vp->context) != MHV_UC_OK)
         return false;
     processor->engine_error = api->emu_start(processor->engine, silicon->rip, 0, 0, 0);

@@ -7,8 +7,8 @@
 //             host state is not reloaded from the host save area but from a saved context.
 //
 // The engine runs under an *effective* VMCB: the hypervisor's, with the intercepts added that the
-// processor itself needs to complete the emulation (exceptions, INT n, RDTSC, writes to CR0 and
-// CR4, debug registers). An intercept that the hypervisor did not ask for never becomes a #VMEXIT
+// processor itself needs to complete the emulation (exceptions, INT n, RDTSC, CR8, writes to CR0
+// and CR4, debug registers). An intercept that the hypervisor did not ask for never becomes a #VMEXIT
 // (run.c).
 
 #include "inside.h"
@@ -20,6 +20,7 @@ enum {
         1 << 28,                       // RDTSC, INTn, HLT, INVLPGA, MSR
     INTERCEPT_2_OURS = 0x7F | 1 << 13, // VMRUN ... SKINIT, XSETBV
     CR0_AND_CR4 = 1 << 0 | 1 << 4,
+    CR8 = 1 << 8,
     FLUSH_TLB = 1,
 };
 
@@ -35,7 +36,8 @@ static void build_effective(struct mhv_processor *processor, const struct mhv_vp
     const bool hardware = processor->paging_mode == MHV_PAGING_HARDWARE;
 
     memcpy(effective, vp->vmcb, sizeof *effective);
-    control->intercept_cr_write |= CR0_AND_CR4;
+    control->intercept_cr_write |= CR0_AND_CR4 | CR8;
+    control->intercept_cr_read |= CR8; // V_TPR, which the engine does not write back
     control->intercept_dr_read = control->intercept_dr_write = 0xFFFF;
     control->intercept_exceptions = 0xFFFFFFFF;
     control->intercept_instructions1 |= INTERCEPT_1_OURS;
@@ -166,6 +168,7 @@ void mhv_vp_save(struct mhv_processor *processor, struct mhv_vp *vp)
     save->cr2 = silicon->cr[2];
     save->cr3 = silicon->cr[3];
     save->cr4 = silicon->cr[4];
+    save->dr6 = silicon->dr[6];
     save->star = silicon->star;
     save->lstar = silicon->lstar;
     save->cstar = silicon->cstar;

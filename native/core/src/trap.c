@@ -43,10 +43,11 @@ static void look_closer(struct mhv_processor *processor, uint64_t address, uint3
         kind = EVENT_PEEKED;
     else if (processor->step == STEP_LAST)
         kind = EVENT_STEPPED;
-    else if (processor->stop_on_window && processor->step == STEP_NONE &&
+    else if (processor->stop_on_window && processor->step == STEP_NONE && !processor->in_shadow &&
              interrupts_enabled(processor))
         kind = EVENT_WINDOW;
     if (kind == EVENT_NONE) {
+        processor->in_shadow = false; // it ends with this block
         if (processor->step == STEP_FIRST)
             processor->step = STEP_LAST;
         return;
