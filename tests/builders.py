@@ -36,7 +36,7 @@ def copy_of(memory: BufferMemory) -> BufferMemory:
 class PageTable:
     """Tables under a root at ``root``, with further tables in the frames behind it.
 
-    Addresses inside the tables are ``offset`` less than where they lie in memory: a guest's GPAs, when its RAM
+    Addresses inside the tables are ``offset`` less than where they lie in memory: GPAs of a guest whose RAM
     begins at ``offset``.
     """
 

@@ -1,7 +1,7 @@
 """Random page tables for properties: whole frames of plausible entries, in which the rare bits are not rare.
 
-A walk through them meets every outcome. What it met is told by ``outcome_of`` in the words of the manuals, so that
-a property can report the share of each and assert a floor.
+A walk through them meets every outcome. What it met is told by ``outcome_of`` in the words of the manuals,
+so that a property can report the share of each and assert a floor.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from minihv.paging.walk import NotCanonical, PageFault
 FRAME_COUNT = 24
 SECOND_FRAMES = {5: range(1, 3), 4: range(1, 3), 3: range(3, 6), 2: range(6, 9), 1: range(9, 12)}
 GUEST_FRAMES = range(12, FRAME_COUNT)
-"""Frames 1 to 11 hold tables of a second stage by level, the others tables of a guest; frame 0 is anything."""
+"""Frames 1 to 11 hold tables of a second stage by level, the others tables of a guest; frame 0 is empty."""
 
 PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE, PAT = (1 << bit for bit in (0, 1, 2, 5, 6, 7, 12))
 NO_EXECUTE = 1 << 63
@@ -135,9 +135,9 @@ def cause_of(paging: Paging, access: Access, together: int) -> str:
         return "U/S"
     if supervisor and together & USER and access.kind is AccessKind.EXECUTE and paging.smep:
         return "SMEP"
-    if supervisor and together & USER and access.kind is not AccessKind.EXECUTE and paging.smap:
-        if not access.ac or access.implicit:
-            return "SMAP, implicit" if access.ac else "SMAP"
+    stopped_by_smap = paging.smap and (not access.ac or access.implicit)
+    if supervisor and together & USER and access.kind is not AccessKind.EXECUTE and stopped_by_smap:
+        return "SMAP, implicit" if access.ac else "SMAP"
     return "NX" if access.kind is AccessKind.EXECUTE else "R/W"
 
 

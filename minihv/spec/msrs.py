@@ -2,7 +2,7 @@
 
 Stands for: the registers that RDMSR and WRMSR reach.
 Spec: AMD APM vol. 2, "MSR Cross-Reference" (Appendix A); TLFS, "Synthetic MSRs" and the chapters of each.
-Twin: ``native/core/include/minihv/msrs.h``, held equal by ``tests/layouts/test_msrs.py``.
+Twin: ``native/core/include/minihv/hypercalls.h``, held equal by ``tests/layouts/test_hypercalls.py``.
 Next: ``minihv.spec.hypercalls``
 """
 

@@ -2,7 +2,7 @@
 
 Stands for: the values of EXITCODE in the VMCB.
 Spec: AMD APM vol. 2, "SVM Intercept Exit Codes" (Appendix C).
-Twin: ``native/core/include/minihv/svm_exits.h``, held equal by ``tests/layouts/test_svm_exits.py``.
+Twin: ``native/core/include/minihv/svm.h``, held equal by ``tests/layouts/test_svm_exits.py``.
 Next: ``minihv.spec.cpuid``
 """
 

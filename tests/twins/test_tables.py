@@ -1,4 +1,4 @@
-"""The C builder of tables answers and refuses as the Python one, and leaves the same image and the same pool."""
+"""The C builder of tables answers and refuses as the Python one, and leaves the same image and pool."""
 
 import numpy as np
 from builders import memory_of
