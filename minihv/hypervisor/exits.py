@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from minihv.hypervisor import msrs
 from minihv.hypervisor.hypercalls import handle_hypercall
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.vp import EXIT_INFO_1, RCX, VpState
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.x86_exceptions import Vector
 from minihv.spec.x86_registers import Rflags
@@ -52,16 +52,15 @@ def raise_in_guest(vp: "VirtualProcessor", vector: Vector, error_code: int | Non
 
 def on_msr(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     """RDMSR (EXITINFO1 = 0) or WRMSR (1) of an MSR that the permission map does not pass through."""
-    number = vp.read("rcx") & 0xFFFF_FFFF
-    if vp.control.exit_info_1:
+    number = vp.gpr[RCX] & 0xFFFF_FFFF
+    if vp.words[EXIT_INFO_1]:
         value = vp.read("rdx") << 32 & 0xFFFF_FFFF_0000_0000 | vp.read("rax") & 0xFFFF_FFFF
         legal = msrs.write_msr(vp, number, value)
     else:
         answer = msrs.read_msr(vp, number)
         legal = answer is not None
         if answer is not None:
-            vp.write("rax", answer & 0xFFFF_FFFF)
-            vp.write("rdx", answer >> 32)
+            vp.write_edx_eax(answer)
     if legal:
         vp.advance()
     else:

@@ -16,7 +16,7 @@ from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.privileges import CHILD, Privilege
 from minihv.hypervisor.scheduler import Scheduler
 from minihv.hypervisor.tracing import VpTracer
-from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.hypervisor.vp import EXIT_CODE, VirtualProcessor, VpState
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Core, PagingMode, Processor, Stop
@@ -157,23 +157,24 @@ class Hypervisor:
     def _run_turn(self, vp: VirtualProcessor, quantum: int) -> int:
         """One turn: run, answer the exit, run on, until the quantum is used or the VP cannot go on."""
         start, run, handle = int(vp.counters.blocks), self.processor.run, vp.handle
-        end = start + quantum
-        self._flush_if_changed(vp)
+        end, partition, tracer, ready = start + quantum, vp.partition, self._tracer, VpState.READY
+        gpa_space = partition.gpa_space
         while True:
+            if gpa_space.changed:
+                self._flush_if_changed(vp)
             stop = run(handle, end)
-            if self._tracer is not None:
-                self._tracer.drain(vp)
+            if tracer is not None:
+                tracer.drain(vp)
             if stop == EXIT:
                 self._handle(vp)
-                if vp.state is not VpState.READY or vp.partition.has_stopped:
+                if vp.state is not ready or partition.exit_status is not None:
                     break
-                self._flush_if_changed(vp)
             elif vp.counters.blocks >= end:  # else the trace was full, and now has room again
                 break
         return int(vp.counters.blocks) - start
 
     def _handle(self, vp: VirtualProcessor) -> None:
-        line = TABLE.get(vp.control.exit_code)
+        line = TABLE.get(vp.words[EXIT_CODE])
         if line is None:
             raise InternalError(
                 f"Exit {vp.control.exit_code:#x} at RIP {vp.read('rip'):#x} has no line in the exit table: "
