@@ -87,8 +87,8 @@ class VirtualProcessor:
     """
 
     def __init__(self, partition: "Partition", index: int, processor: Processor, vmcb_spa: Spa) -> None:
-        self.partition = partition
-        self.index = index
+        self.partition: Partition = partition
+        self.index: int = index
         self.handle: Any = processor.create_vp(index, vmcb_spa)
         self.vmcb: Any = self.handle.vmcb
         self.control: Any = self.vmcb.control
