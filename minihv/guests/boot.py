@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from minihv.errors import ConfigurationError
 from minihv.guests.image import Image, check_fits
 from minihv.spec.x86_paging import LARGE, PRESENT, WRITABLE
+from minihv.spec.x86_registers import Cr0, Cr4, Efer, Rflags
+from minihv.spec.x86_segments import SegmentDescriptor, SystemType
 from minihv.terms import HUGE_PAGE_BYTES, LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gpa
 
 Write = Callable[[Gpa, bytes], None]
@@ -44,28 +46,38 @@ VERSION = 1
 INFO = struct.Struct("<8sIIQQQII")
 """magic, version, VP count, bytes of memory, end of the image, root table, paging levels, zero."""
 
-# Spec: AMD APM vol. 2, "Control Registers" and "Extended Feature Enable Register (EFER)".
-CR0 = 1 << 31 | 1 << 16 | 1 << 5 | 1 << 4 | 1 << 1 | 1 << 0
-"""PG WP NE ET MP PE."""
-CR4 = 1 << 10 | 1 << 9 | 1 << 5
-"""OSXMMEXCPT OSFXSR PAE."""
-CR4_LA57 = 1 << 12
-EFER = 1 << 11 | 1 << 10 | 1 << 8
-"""NXE LMA LME."""
-RFLAGS = 1 << 1
-"""Only the bit that is always set: interrupts are off."""
+CR0 = Cr0.PG | Cr0.WP | Cr0.NE | Cr0.ET | Cr0.MP | Cr0.PE
+CR4 = Cr4.OSXMMEXCPT | Cr4.OSFXSR | Cr4.PAE
+EFER = Efer.NXE | Efer.LMA | Efer.LME
 
-# Spec: AMD APM vol. 2, "Segment Descriptors". The order of the rings is what SYSCALL and SYSRET ask for.
+
+def _flat(*, code: bool, ring: int, long: bool = False) -> SegmentDescriptor:
+    """A segment from 0 to the end: code that may be read, or data that may be written; both accessed."""
+    return SegmentDescriptor(
+        limit_low=0xFFFF,
+        limit_high=0xF,
+        type=0b1011 if code else 0b0011,
+        code_or_data=True,
+        dpl=ring,
+        present=True,
+        long=long,
+        default_big=not long,
+        granularity=True,
+    )
+
+
 SEGMENTS = (
-    0,
-    0x00AF_9B00_0000_FFFF,  # 0x08 code, ring 0, 64-bit
-    0x00CF_9300_0000_FFFF,  # 0x10 data, ring 0
-    0x00CF_FB00_0000_FFFF,  # 0x18 code, ring 3, 32-bit: SYSRET counts from here
-    0x00CF_F300_0000_FFFF,  # 0x20 data, ring 3
-    0x00AF_FB00_0000_FFFF,  # 0x28 code, ring 3, 64-bit
+    SegmentDescriptor(0),
+    _flat(code=True, ring=0, long=True),  # 0x08
+    _flat(code=False, ring=0),  # 0x10
+    _flat(code=True, ring=3),  # 0x18: SYSRET counts from here, 8 to SS and 16 to CS
+    _flat(code=False, ring=3),  # 0x20
+    _flat(code=True, ring=3, long=True),  # 0x28
 )
 CODE_SELECTOR = 0x08
 DATA_SELECTOR = 0x10
+PRESENT_SYSTEM = 0x80
+"""The attributes of a system segment, besides its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +102,10 @@ class InitialState:
     cr4: int
     code: BootSegment
     data: BootSegment
-    rflags: int = RFLAGS
-    cr0: int = CR0
-    efer: int = EFER
-    task: BootSegment = BootSegment(0, 0, 0, 0x8B)
+    rflags: int = int(Rflags.ALWAYS_1)
+    cr0: int = int(CR0)
+    efer: int = int(EFER)
+    task: BootSegment = BootSegment(0, 0, 0, PRESENT_SYSTEM | SystemType.BUSY_TSS)
     """TR: a busy TSS of one byte, so that no interrupt can change the ring before the guest loads its own."""
     ldt: BootSegment = BootSegment(0, 0, 0, 0)
     gdt: BootSegment = BootSegment(GDT_GPA, 8 * len(SEGMENTS) - 1, 0, 0)
@@ -128,7 +140,7 @@ def boot(image: Image, write: Write, *, memory_bytes: int, vp_count: int) -> tup
     for segment in image.segments:
         if segment.content:
             write(segment.gpa, segment.content)
-    write(GDT_GPA, struct.pack(f"<{len(SEGMENTS)}Q", *SEGMENTS))
+    write(GDT_GPA, struct.pack(f"<{len(SEGMENTS)}Q", *map(int, SEGMENTS)))
     _write_tables(write, memory_bytes, image.paging_levels)
     levels = image.paging_levels
     write(
@@ -167,10 +179,9 @@ def _write_tables(write: Write, memory_bytes: int, levels: int) -> None:
 
 
 def _segment(selector: int) -> BootSegment:
-    """The register after a load of ``selector``: base 0, and the limit that the granularity makes of it."""
+    """The register after a load of ``selector``."""
     descriptor = SEGMENTS[selector // 8]
-    limit = descriptor & 0xFFFF | descriptor >> 32 & 0xF_0000
-    return BootSegment(0, limit << 12 | 0xFFF, selector, descriptor >> 40 & 0xF0FF)
+    return BootSegment(descriptor.base, descriptor.limit, selector, int(descriptor) >> 40 & 0xF0FF)
 
 
 def _initial_state(image: Image, vp_index: int) -> InitialState:
@@ -180,7 +191,7 @@ def _initial_state(image: Image, vp_index: int) -> InitialState:
         rdi=INFO_GPA,
         rsi=vp_index,
         cr3=TABLES_GPA,
-        cr4=CR4 | (CR4_LA57 if image.paging_levels == 5 else 0),
+        cr4=int(CR4 | Cr4.LA57 if image.paging_levels == 5 else CR4),
         code=_segment(CODE_SELECTOR),
         data=_segment(DATA_SELECTOR),
     )

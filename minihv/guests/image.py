@@ -99,7 +99,7 @@ def read_image(content: bytes, name: str) -> Image:
     """
     header = _read_header(content, name)
     programs = _read_program_headers(content, name, header)
-    segments = _read_segments(content, name, programs)
+    segments = _read_segments(content, name, header, programs)
     _check_entry(name, header.entry, segments)
     notes = _read_notes(content, name, programs)
     symbols = _read_symbols(content, name, header)
@@ -184,10 +184,27 @@ def _check_inside(content: bytes, name: str, what: str, offset: int, end: int) -
         )
 
 
-def _read_segments(content: bytes, name: str, programs: list[ProgramHeader]) -> tuple[Segment, ...]:
+def _is_loaded(program: ProgramHeader, header: Header) -> bool:
+    """Whether a segment is for the guest.
+
+    A linker that begins the code at 1 MiB puts the headers of the file, which no guest reads, into a segment
+    of their own on the page below.
+    """
+    end_of_headers = header.program_offset + header.program_count * elf.PROGRAM_HEADER.size
+    is_headers = (
+        program.offset == 0
+        and program.file_bytes == program.memory_bytes <= end_of_headers
+        and program.gpa < LOWEST_GPA
+        and program.flags == elf.READABLE
+    )
+    return program.kind == elf.LOAD and program.memory_bytes > 0 and not is_headers
+
+
+def _read_segments(
+    content: bytes, name: str, header: Header, programs: list[ProgramHeader]
+) -> tuple[Segment, ...]:
     loads = sorted(
-        (program for program in programs if program.kind == elf.LOAD and program.memory_bytes),
-        key=lambda program: program.gpa,
+        (program for program in programs if _is_loaded(program, header)), key=lambda program: program.gpa
     )
     if not loads:
         raise ConfigurationError(

@@ -41,6 +41,17 @@ def test_segment_without_memory_is_left_out() -> None:
     assert len(image.segments) == 1
 
 
+def test_segment_that_holds_only_the_headers_of_the_file_is_left_out() -> None:
+    headers = Part(b"", gpa=0xFF000, flags=4, offset=0, file_bytes=64 + 2 * 56)
+    image = read_image(Elf(parts=[headers, Part()]).build(), "it.elf")
+    assert [segment.gpa for segment in image.segments] == [0x100000]
+
+
+def test_segment_that_holds_more_than_the_headers_is_not_left_out() -> None:
+    headers = Part(b"", gpa=0xFF000, flags=4, offset=0, file_bytes=64 + 2 * 56 + 1)
+    assert "must lie at or above 1 MiB, not at GPA 0xff000" in refusal(Elf(parts=[headers, Part()]).build())
+
+
 def test_symbols_that_name_a_place_are_read() -> None:
     strings = (3, 0, b"\0_start\0table\0")
     symbols = (

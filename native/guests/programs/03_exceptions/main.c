@@ -13,6 +13,8 @@ enum {
     SELECTOR_ABSENT_DATA = SELECTOR_FREE,
     SELECTOR_BEYOND_GDT = 0x1F8,
     DR6_BS = 1 << 14,
+    ARITHMETIC_FLAGS = 0x8D5, // OF SF ZF AF PF CF
+    ZF_AND_PF = 0x44,
 };
 
 static const uint64_t ABSENT_DATA_SEGMENT = 0x00CF13000000FFFF; // ring 0, not present
@@ -122,6 +124,11 @@ static void page_faults(const struct boot_info *info)
                       no_execute);
     expect_page_fault("read, reserved bit", fault_read, reserved, FAULT_PRESENT | FAULT_RESERVED,
                       reserved);
+    const struct trap compared =
+        expect("write after a comparison", compare_and_write, absent,
+               (struct expected_trap){VECTOR_PF, FAULT_WRITE, (uint64_t)compare_and_write_at});
+    expect_equal("arithmetic flags at the fault", compared.frame.rflags & ARITHMETIC_FLAGS,
+                 ZF_AND_PF);
     *(volatile uint32_t *)(last + 4092) = 0x12345678;
     expect_page_fault("write across a page's end", fault_write, last + 4092, FAULT_WRITE, absent);
     expect_equal("what it left before the end", *(volatile uint32_t *)(last + 4092), 0x12345678);

@@ -15,6 +15,12 @@ label single_step_at
     nop
     ret
 
+label compare_and_write             // ZF and PF are set when the store faults
+    cmp rdi, rdi
+label compare_and_write_at
+    mov [rdi], rax
+    ret
+
 label x87_divide
     fninit
     fldcw [rip + zero_divide_unmasked]
