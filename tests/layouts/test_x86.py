@@ -160,7 +160,8 @@ limit 0x0+2
 base 0x2+8
 """
 
-# AMD APM vol. 2, "CR0 Register", "CR4 Register", "Extended Feature Enable Register (EFER)", "RFLAGS Register".
+# AMD APM vol. 2, "CR0 Register", "CR4 Register", "Extended Feature Enable Register (EFER)", "RFLAGS
+# Register".
 CR0 = {"PE": 0, "MP": 1, "EM": 2, "TS": 3, "ET": 4, "NE": 5, "WP": 16, "AM": 18, "NW": 29, "CD": 30, "PG": 31}
 CR4 = {
     "VME": 0, "PVI": 1, "TSD": 2, "DE": 3, "PSE": 4, "PAE": 5, "MCE": 6, "PGE": 7, "PCE": 8, "OSFXSR": 9,
