@@ -107,7 +107,7 @@ bool mhv_exit_in_core(struct mhv_processor *processor, struct mhv_vp *vp, uint32
         return false;
     processor->api.reg_read_batch(processor->engine, slot_names, values, SLOT_COUNT);
     const struct seen *seen = seen_at(processor, slots[SLOT_RIP]);
-    if (seen->rip != slots[SLOT_RIP] ||
+    if (seen->rip != slots[SLOT_RIP] || seen->fetch_fills != processor->fetch_fills ||
         memcmp(processor->ram.bytes + seen->spa, bytes, byte_count) != 0)
         return false;
     if (code == EXIT_VMMCALL) {
@@ -126,18 +126,21 @@ bool mhv_exit_in_core(struct mhv_processor *processor, struct mhv_vp *vp, uint32
     return true;
 }
 
-// Remembers where the instruction lies, for the next time; only whole within a page.
+// Remembers where the instruction lies, for the next time; only whole within a page, and only where
+// our walk serves the fetches.
 static void remember(struct mhv_processor *processor, const struct mhv_silicon *silicon,
                      uint32_t byte_count)
 {
     const struct mhv_access access = {.kind = MHV_EXECUTE, .user = mhv_cpl(silicon) == 3};
     struct mhv_walk_result found;
 
-    if (!mhv_in_long_code(silicon) || (silicon->rip & (PAGE_BYTES - 1)) + byte_count > PAGE_BYTES)
+    if (processor->paging_mode != MHV_PAGING_SLAT || !mhv_in_long_code(silicon) ||
+        (silicon->rip & (PAGE_BYTES - 1)) + byte_count > PAGE_BYTES)
         return;
     mhv_translate(processor, silicon, silicon->rip, access, &found);
     if (found.outcome == MHV_MAPPED && found.spa + byte_count <= processor->ram.byte_count)
-        *seen_at(processor, silicon->rip) = (struct seen){silicon->rip, found.spa};
+        *seen_at(processor, silicon->rip) =
+            (struct seen){silicon->rip, found.spa, processor->fetch_fills};
 }
 
 // The long way, with the whole state at hand. Exits that stay with the hypervisor end in NEXT_EXIT.

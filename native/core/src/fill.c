@@ -71,6 +71,7 @@ static bool fill_fetch(struct mhv_processor *processor, uint64_t spa, struct mhv
         flush_tlb(processor);
     }
     *flags |= MHV_FRAME_FETCHED;
+    processor->fetch_fills++;
     return answer(fill, ALIAS + spa, MHV_UC_PROT_READ | MHV_UC_PROT_EXEC);
 }
 

@@ -101,11 +101,12 @@ enum step_phase {
 };
 
 // Where the bytes of an exiting instruction were found, so that the next exit there need not walk.
-// Checked against the bytes themselves each time: a wrong guess is never believed.
+// True until code is fetched through a new translation, and of as many bytes as are still there.
 enum { SEEN_COUNT = 64 };
 struct seen {
     uint64_t rip;
     uint64_t spa;
+    uint64_t fetch_fills;
 };
 
 struct mhv_processor {
@@ -136,6 +137,7 @@ struct mhv_processor {
     uint64_t
         invalid_address_offset; // where the engine keeps the address of its last refused access
     struct seen seen[SEEN_COUNT];
+    uint64_t fetch_fills; // translations of code that the engine was given so far
     uint64_t block_end, block_next; // single steps: the block that is being stepped through
     int engine_error;
 };
