@@ -1,5 +1,5 @@
-// Instructions that the engine leaves to us: SYSCALL, INT n, the debug registers, the task priority,
-// the time-stamp counter.
+// Instructions that the engine leaves to us: SYSCALL, INT n, the debug registers, the task
+// priority, the time-stamp counter.
 //
 // Stands for: microcode.
 // Spec: AMD APM vol. 3, "SYSCALL", "INT", "RDTSC", "RDTSCP", "MOV DRn", "MOV CRn".

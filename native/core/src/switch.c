@@ -7,8 +7,8 @@
 //             host state is not reloaded from the host save area but from a saved context.
 //
 // The engine runs under an *effective* VMCB: the hypervisor's, with the intercepts added that the
-// processor itself needs to complete the emulation (exceptions, INT n, RDTSC, CR8, writes to CR0
-// and CR4, debug registers). An intercept that the hypervisor did not ask for never becomes a #VMEXIT
+// processor itself needs to complete the emulation (exceptions, INT n, RDTSC, CR8, debug registers,
+// writes to CR0 and CR4). An intercept that the hypervisor did not ask for never becomes a #VMEXIT
 // (run.c).
 
 #include "inside.h"
