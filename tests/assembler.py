@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from guest_programs import builder
+from guest_images import builder
 
 FLAGS = ("-static", "-no-pie", "-nostdlib", "-Wl,--oformat=binary", "-Wl,--build-id=none", "-Wl,-e,0")
 

@@ -1,8 +1,8 @@
-"""Small machines for tests: a partition of 2 MiB whose VPs are in ring 0 and about to run a few instructions.
+"""Small machines for tests: a partition of 2 MiB whose VPs are about to run a few instructions.
 
-All of memory is mapped GVA = GPA, for both rings. Every vector of the IDT leads to a handler of its own, which
-halts unless a test gives it other code; so a VP that took an exception stands behind the handler's HLT, with the
-exception frame at its RSP.
+All of memory is mapped GVA = GPA, for both rings. Every vector of the IDT leads to a handler of its own,
+which halts unless a test gives it other code; so a VP that took an exception stands behind the handler's HLT,
+with the exception frame at its RSP.
 
 ===========  =================================================
 GPA          What lies there
@@ -123,7 +123,10 @@ class SmallMachine:
 
     def enter(self, blocks: int = 10_000) -> int:
         """Runs VP 0 until an exit that the core does not answer, or for ``blocks`` blocks. A ``Stop``."""
-        return self.hypervisor.processor.run(self.vp.handle, self.vp.counters.blocks + blocks)
+        before = self.vp.counters.blocks
+        stop = self.hypervisor.processor.run(self.vp.handle, before + blocks)
+        self.hypervisor.scheduler.lps[0].now += self.vp.counters.blocks - before
+        return stop
 
     def read(self, gpa: int, byte_count: int = 8) -> int:
         """A number in the partition's memory."""
@@ -148,13 +151,20 @@ class SmallMachine:
         """The exception frame at RSP, or at GPA ``at``."""
         start = self.vp.read("rsp") if at is None else at
         words = [self.read(start + 8 * index) for index in range(5 + error_code)]
-        return Frame(*words[error_code:], error_code=words[0] if error_code else None)
+        rip, cs, rflags, rsp, ss = words[error_code:]
+        return Frame(rip, cs, rflags, rsp, ss, words[0] if error_code else None)
 
 
-def gate_words(  # noqa: PLR0913 - a gate has that many parts
-    vector: int, to: int | None = None, *, selector: int = CODE_0, ist: int = 0, kind: int = 0xE, dpl: int = 0,
+def gate_words(
+    vector: int,
+    to: int | None = None,
+    *,
+    selector: int = CODE_0,
+    ist: int = 0,
+    kind: int = 0xE,
+    dpl: int = 0,
     present: int = 1,
-) -> tuple[int, int]:  # fmt: skip
+) -> tuple[int, int]:
     """A gate of the IDT; ``kind`` 0xE is an interrupt gate, 0xF a trap gate."""
     target = HANDLERS + vector * HANDLER_BYTES if to is None else to
     low = target & 0xFFFF | selector << 16 | ist << 32 | kind << 40 | dpl << 45 | present << 47
@@ -189,7 +199,8 @@ def enter_at(vp: VirtualProcessor, rip: int, *, ring: int = 0) -> None:
         "ldtr": SegmentValue(0, 0, 0, 0x82),
     }
     registers = {
-        "rip": rip, "rsp": STACK - 0x400 * vp.index, "rflags": 2, "cr0": CR0, "cr3": TABLES, "cr4": CR4, "efer": EFER,
+        "rip": rip, "rsp": STACK - 0x400 * vp.index, "rflags": 2,
+        "cr0": CR0, "cr3": TABLES, "cr4": CR4, "efer": EFER,
         "dr6": 0xFFFF_0FF0, "dr7": 0x400, "g_pat": 0x0007_0406_0007_0406,
     }  # fmt: skip
     for name, value in segments.items():
