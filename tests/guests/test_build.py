@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from guest_programs import GUESTS, builder, built, program_names
+from guest_images import GUESTS, builder, built, program_names
 
 pytestmark = pytest.mark.skipif(
     not any(shutil.which(name) for name in ("gcc", "clang")), reason="no C compiler is installed"

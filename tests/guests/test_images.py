@@ -4,7 +4,7 @@ import shutil
 
 import capstone
 import pytest
-from guest_programs import built, program_names
+from guest_images import built, program_names
 
 from minihv.guests import elf
 from minihv.guests.image import Image, Segment, load_image

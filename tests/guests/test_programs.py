@@ -8,7 +8,7 @@ import shutil
 import tomllib
 
 import pytest
-from guest_programs import PROGRAMS, built, program_names
+from guest_images import PROGRAMS, built, program_names
 
 from minihv.guests.session import GuestSession, Report
 from minihv.machine.processor import PagingMode

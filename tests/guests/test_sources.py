@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from guest_programs import GUESTS, PROGRAMS, program_names
+from guest_images import GUESTS, PROGRAMS, program_names
 
 ASSEMBLY = sorted(GUESTS.rglob("*.S"))
 CODE = sorted([*GUESTS.rglob("*.[ch]"), *ASSEMBLY])
