@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from minihv.paging.tables import TableError, TableLeaf
 
 KIB_4, MIB_2, GIB_1 = 1 << 12, 1 << 21, 1 << 30
-WRITABLE, USER, NO_EXECUTE = 1 << 1, 1 << 2, 1 << 63
+WRITABLE, USER, ACCESSED, DIRTY, NO_EXECUTE = 1 << 1, 1 << 2, 1 << 5, 1 << 6, 1 << 63
 
 REGIONS = [0, GIB_1, (1 << 39) - GIB_1, 0xFFFF_8000_0000_0000]
 OFFSETS = [0, KIB_4, MIB_2 - KIB_4, MIB_2, MIB_2 + KIB_4, 2 * MIB_2, GIB_1 - MIB_2, GIB_1 - KIB_4]
@@ -81,6 +81,7 @@ class Changes:
 
     def _flags(self) -> int:
         rights = self._random.choice([0, WRITABLE, USER, USER | WRITABLE, USER | NO_EXECUTE])
+        rights |= self._random.choice([0, 0, ACCESSED, DIRTY])
         return rights | (self._random.choice([1 << 7, 1 << 12]) if self._seldom(20) else 0)
 
     def _seldom(self, times: int) -> bool:
