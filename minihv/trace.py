@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from minihv.errors import ConfigurationError
+from minihv.errors import ConfigurationError, InternalError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,43 +33,64 @@ Reader = Callable[[Event], None]
 
 
 class TraceWriter:
-    """Writes events to a file: one JSON object a line, or the Chrome trace format for a ``.json`` file."""
+    """Writes events to a file: one JSON object a line, or the Chrome trace format for a ``.json`` file.
+
+    The file is made on entry as a context manager, and is whole after the exit, whatever ended the run.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._chrome = path.suffix == ".json"
-        try:
-            self._file: IO[str] = path.open("w", encoding="utf-8")
-        except OSError as reason:
-            raise ConfigurationError(
-                f"A trace is written to a file that can be made, and {path} cannot ({reason.strerror}): "
-                "choose another name."
-            ) from reason
-        self._first = True
-        if self._chrome:
-            self._file.write('{"displayTimeUnit": "ns", "traceEvents": [')
+        self._file: IO[str] | None = None
+        self._before = "\n"
 
     def __call__(self, event: Event) -> None:
         """Writes one event."""
         if not self._chrome:
-            self._file.write(json.dumps(asdict(event)) + "\n")
+            self._write(json.dumps(asdict(event)) + "\n")
             return
-        self._file.write("\n" if self._first else ",\n")
-        self._first = False
-        self._file.write(json.dumps(chrome_event(event)))
-
-    def close(self) -> None:
-        """Completes the file."""
-        if self._chrome:
-            self._file.write("\n]}\n")
-        self._file.close()
+        self._write(self._before + json.dumps(chrome_event(event)))
+        self._before = ",\n"
 
     def __enter__(self) -> Self:
+        try:
+            self._file = self._path.open("w", encoding="utf-8")
+        except OSError as reason:
+            raise ConfigurationError(
+                f"A trace is written to a file that can be made, and {self._path} cannot "
+                f"({reason.strerror}): choose another name."
+            ) from reason
+        if self._chrome:
+            self._write('{"displayTimeUnit": "ns", "traceEvents": [')
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self.close()
+        """Completes the file."""
+        if self._file is None:
+            return
+        try:
+            if self._chrome:
+                self._file.write("\n]}\n")
+            self._file.close()
+        except OSError as reason:
+            if kind is None:
+                raise self._unwritable(reason) from reason
+
+    def _write(self, text: str) -> None:
+        if self._file is None:
+            raise InternalError("An event came before the trace was opened, or after it was closed.")
+        try:
+            self._file.write(text)
+        except OSError as reason:
+            raise self._unwritable(reason) from reason
+
+    def _unwritable(self, reason: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"A trace must be written to its end, and {self._path} cannot be ({reason.strerror}): "
+            "free some space, or choose another place."
+        )
 
 
 def chrome_event(event: Event) -> dict[str, object]:

@@ -10,19 +10,23 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from types import FrameType
 
-from minihv.errors import InternalError, MinihvError
+from minihv.errors import ConfigurationError, InternalError, MinihvError
 
 SILENCE_SECONDS = 300.0
 """So long may the child give no sign of life before it counts as hung."""
-REFUSED, FAILED = 2, 70
+REFUSED, FAILED, UNWRITABLE, INTERRUPTED, BROKEN_PIPE = 2, 70, 74, 130, 141
+"""What the child's process ends with, besides what its work returns: as ``sysexits.h`` and shells have it."""
+WALKER = "minihv.machine.reference"
+"""The engine calls into this module: an exception there would be taken for a failure of the walk."""
 
 Beat = Callable[[], None]
-"""Called by the work now and then: it is alive."""
+"""Called by the work now and then: it is alive. It raises KeyboardInterrupt when Ctrl-C came meanwhile."""
 
 
 def contained(work: Callable[[Beat], int]) -> int:
-    """The status that ``work`` returns.
+    """The status that ``work`` returns. The first Ctrl-C interrupts the work, the second ends it.
 
     Raises:
         InternalError: the child died of a signal, or was silent for too long.
@@ -32,15 +36,17 @@ def contained(work: Callable[[Beat], int]) -> int:
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    child = os.fork()
+    child = fork()
     if child == 0:
         os.close(reader)
         os._exit(run_child(work, writer))
     os.close(writer)
     try:
-        hung = not listen(reader)
+        hung = not wait_for(child, reader)
     except KeyboardInterrupt:
-        hung = not listen(reader)  # the child was interrupted too, and says what it has
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return INTERRUPTED
     finally:
         os.close(reader)
     if hung:
@@ -48,36 +54,99 @@ def contained(work: Callable[[Beat], int]) -> int:
     return verdict(os.waitpid(child, 0)[1], hung=hung)
 
 
+def fork() -> int:
+    """``os.fork``, refused in a sentence."""
+    try:
+        return os.fork()
+    except OSError as reason:
+        raise ConfigurationError(
+            f"A guest runs in a process of its own, and the host gave none ({reason.strerror}): "
+            "end other programs, or raise its limit of processes."
+        ) from reason
+
+
 def run_child(work: Callable[[Beat], int], writer: int) -> int:
     """The child's part; its result is the status of the process."""
     try:
-        status = work(lambda: beat(writer))
+        status = work(Interrupts(writer).beat)
+        sys.stdout.flush()
     except MinihvError as refusal:
         print(f"minihv: {refusal}", file=sys.stderr)
         status = REFUSED
     except KeyboardInterrupt:
         print("minihv: interrupted", file=sys.stderr)
-        status = 130
+        status = INTERRUPTED
     except BrokenPipeError:
-        status = 141
-    except BaseException:  # noqa: BLE001 - a bug must be seen before the process ends
+        status = BROKEN_PIPE
+    except OSError as reason:
+        print(
+            f"minihv: Output must be written somewhere, and it cannot be here ({reason.strerror}): "
+            "free some space, or send it elsewhere.",
+            file=sys.stderr,
+        )
+        status = UNWRITABLE
+    except BaseException:
         traceback.print_exc()
         status = FAILED
+    return flushed(status)
+
+
+def flushed(status: int) -> int:
+    """``status``, or what became of the last of the output."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
-        status = 141
+        return BROKEN_PIPE
+    except OSError:
+        return UNWRITABLE
     return status
 
 
-def beat(writer: int) -> None:
-    """One sign of life."""
-    os.write(writer, b".")
+class Interrupts:
+    """Turns the first SIGINT into KeyboardInterrupt, where that does no harm; later ones are the parent's."""
+
+    def __init__(self, writer: int) -> None:
+        self._writer = writer
+        self._came = False
+        self._raised = False
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def beat(self) -> None:
+        """One sign of life."""
+        os.write(self._writer, b".")
+        if self._came and not self._raised:
+            self._raise()
+
+    def _on_signal(self, _number: int, frame: FrameType | None) -> None:
+        if self._came:
+            return
+        self._came = True
+        while frame is not None:
+            if frame.f_globals.get("__name__") == WALKER:
+                return  # the next beat raises
+            frame = frame.f_back
+        self._raise()
+
+    def _raise(self) -> None:
+        self._raised = True
+        raise KeyboardInterrupt
+
+
+def wait_for(child: int, reader: int) -> bool:
+    """Waits until the child has closed its end; false when it is silent for too long.
+
+    The first Ctrl-C is handed on, as a terminal does by itself; the second is raised.
+    """
+    try:
+        return listen(reader)
+    except KeyboardInterrupt:
+        os.kill(child, signal.SIGINT)
+        return listen(reader)
 
 
 def listen(reader: int) -> bool:
-    """Waits until the child has closed its end; false when it is silent for too long."""
+    """Waits until the other end is closed; false when it is silent for too long."""
     while True:
         ready, _, _ = select.select([reader], [], [], SILENCE_SECONDS)
         if not ready:

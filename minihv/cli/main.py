@@ -3,6 +3,7 @@
 Next: ``minihv.cli.run``
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,16 @@ import typer
 
 from minihv.errors import MinihvError
 
-REFUSED = 2
-"""Exit status of a refusal: what was asked cannot be done."""
+REFUSED, UNWRITABLE, INTERRUPTED, BROKEN_PIPE = 2, 74, 130, 141
+"""Exit statuses: it cannot be done, the output cannot be written, Ctrl-C, nobody reads the output."""
+
+
+def whole_number(text: str | int) -> int:
+    """The number of an option, or a refusal of what is none."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"a whole number is asked for, not {text!r}: write 1 or 2.") from None
 
 
 app = typer.Typer(
@@ -53,14 +62,22 @@ def run(  # noqa: PLR0913 - one parameter for each option
     guest: Annotated[
         str, typer.Argument(metavar="GUEST", help="An ELF file, or a built-in program (`minihv guests`).")
     ],
-    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="RAM of the guest: 64M, 1G.")] = None,
-    vps: Annotated[int | None, typer.Option(metavar="N", help="Virtual processors.")] = None,
-    lps: Annotated[int, typer.Option(metavar="N", help="Logical processors of the machine, 1 to 32.")] = 1,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="RAM of the guest: 64M, 1G (2M to 8G).")
+    ] = None,
+    vps: Annotated[
+        int | None, typer.Option(metavar="N", parser=whole_number, help="Virtual processors, 1 to 32.")
+    ] = None,
+    lps: Annotated[
+        int,
+        typer.Option(metavar="N", parser=whole_number, help="Logical processors of the machine, 1 to 32."),
+    ] = 1,
     paging: Annotated[
         str, typer.Option(metavar="MODE", help="slat: minihv walks; hardware: the engine's own MMU does.")
     ] = "slat",
     blocks: Annotated[
-        int | None, typer.Option(metavar="N", help="Stop after so many executed blocks.")
+        int | None,
+        typer.Option(metavar="N", parser=whole_number, help="Stop after so many executed blocks."),
     ] = None,
     trace: Annotated[
         Path | None,
@@ -86,7 +103,7 @@ def guests(as_json: Json = False, plain: Plain = False) -> None:
 
 @app.command()
 def doctor(as_json: Json = False, plain: Plain = False) -> None:
-    """Say what is installed, what works, what is missing, and how to get it."""
+    """Say what is installed, what works, and how to get the rest."""
     from minihv.cli.doctor import examine
 
     raise typer.Exit(examine(as_json=as_json, plain=plain))
@@ -99,7 +116,7 @@ def tour(
         bool, typer.Option("--pause/--no-pause", help="Wait for Enter between the scenes.")
     ] = False,
 ) -> None:
-    """A guided demonstration. Act one: what ring -1 sees."""
+    """Show, on guests that run, what ring -1 sees."""
     from minihv.cli.tour import play
 
     raise typer.Exit(play(plain=plain, pause=pause))
@@ -113,7 +130,10 @@ def bench(
     as_json: Json = False,
     plain: Plain = False,
     rounds: Annotated[
-        int, typer.Option(metavar="N", help="Interleaved rounds of each pair; the median counts.")
+        int,
+        typer.Option(
+            metavar="N", parser=whole_number, help="Interleaved rounds of each pair; the median counts."
+        ),
     ] = 5,
 ) -> None:
     """Measure minihv against the bare engine, both sides in one run."""
@@ -124,14 +144,31 @@ def bench(
 
 def main() -> None:
     """The entry point: a refusal is one sentence on standard error, and status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except MinihvError as refusal:
-        typer.echo(f"minihv: {refusal}", err=True)
-        sys.exit(REFUSED)
+        fail(f"minihv: {refusal}", REFUSED)
     except KeyboardInterrupt:
-        typer.echo("minihv: interrupted", err=True)
-        sys.exit(130)
+        fail("minihv: interrupted", INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        fail("", BROKEN_PIPE)
+    except OSError as reason:
+        fail(
+            f"minihv: Output must be written somewhere, and it cannot be here ({reason.strerror}): "
+            "free some space, or send it elsewhere.",
+            UNWRITABLE,
+        )
+
+
+def fail(message: str, status: int) -> None:
+    """Ends the process. What standard output still holds nobody can take, so it goes nowhere."""
+    if message:
+        typer.echo(message, err=True)
+    if status in (BROKEN_PIPE, UNWRITABLE):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)

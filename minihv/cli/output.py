@@ -8,11 +8,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
+CONTROL = {
+    code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if code not in (9, 10, 13)
+}
+"""Characters that tell a terminal to do something, each with what stands for it."""
 
 
 def is_plain(asked: bool) -> bool:
-    """Whether to leave colour and movement out: asked for, NO_COLOR, a dumb terminal, or no terminal at all."""
+    """Whether to leave colour and movement out: asked for, by NO_COLOR, or where no terminal shows them."""
     return (
         asked
         or bool(os.environ.get("NO_COLOR"))
@@ -21,8 +24,15 @@ def is_plain(asked: bool) -> bool:
     )
 
 
+def harmless(text: str) -> str:
+    """``text`` from a guest, without power over the terminal that shows it."""
+    return text.translate(CONTROL)
+
+
 def print_json(value: Any) -> None:
     """One JSON value on standard output."""
+    import msgspec
+
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
 
 

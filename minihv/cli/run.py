@@ -3,16 +3,17 @@
 Next: ``minihv.guests.session``
 """
 
+import codecs
 import re
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from minihv.cli.contained import Beat, contained
-from minihv.cli.output import is_plain, print_json, print_table
+from minihv.cli.contained import INTERRUPTED, Beat, contained
+from minihv.cli.output import harmless, is_plain, print_json, print_table
 from minihv.errors import ConfigurationError
-from minihv.guests.session import Counters, GuestSession, Report
+from minihv.guests.session import Counters, GuestSession, PartitionReport, Report
 from minihv.machine.processor import PagingMode
 from minihv.trace import TraceWriter
 
@@ -60,19 +61,21 @@ def run_guest(options: RunOptions) -> int:
 
 def perform(options: RunOptions, beat: Beat) -> int:
     """The run itself."""
+    writer = TraceWriter(options.trace) if options.trace is not None else None
+    session = GuestSession(
+        options.guest,
+        memory_bytes=parse_size(options.memory) if options.memory is not None else None,
+        vps=options.vps,
+        lps=options.lps,
+        paging=PagingMode.named(options.paging),
+        trace=writer,
+    )
     with ExitStack() as stack:
-        writer = stack.enter_context(TraceWriter(options.trace)) if options.trace is not None else None
-        session = stack.enter_context(
-            GuestSession(
-                options.guest,
-                memory_bytes=parse_size(options.memory) if options.memory is not None else None,
-                vps=options.vps,
-                lps=options.lps,
-                paging=PagingMode.named(options.paging),
-                trace=writer,
-            )
-        )
-        watcher = Watcher(session, beat, live=not options.as_json, plain=options.plain)
+        stack.enter_context(session)
+        if writer is not None:
+            check_is_not_the_guest(options)
+            stack.enter_context(writer)
+        watcher = Watcher(session, beat, options)
         interrupted = False
         try:
             session.run(options.blocks, watcher.progress)
@@ -80,34 +83,54 @@ def perform(options: RunOptions, beat: Beat) -> int:
             interrupted = True
         report = session.report()
         watcher.finish()
+    if interrupted:
+        tell_of_interruption(report)
     if options.as_json:
         print_json(report)
     else:
         show(report, plain=is_plain(options.plain))
-    return 130 if interrupted else status_of(report)
+    return INTERRUPTED if interrupted else status_of(report)
+
+
+def tell_of_interruption(report: Report) -> None:
+    """What stopped in the middle was not stopped by a budget."""
+    reports: list[Report | PartitionReport] = [report, *report.partitions]
+    for one in reports:
+        if one.stopped == "budget":
+            one.why = "it was interrupted, and could have gone on"
+
+
+def check_is_not_the_guest(options: RunOptions) -> None:
+    """Refuses to write the trace over the image that runs."""
+    guest, trace = Path(options.guest), options.trace
+    if trace is not None and trace.exists() and guest.exists() and trace.samefile(guest):
+        raise ConfigurationError(
+            f"A trace may not be written over the guest that it tells of, and {trace} is that guest: "
+            "choose another name."
+        )
 
 
 class Watcher:
     """Shows the guest's console as it grows, and on a terminal how far the run is."""
 
-    def __init__(self, session: GuestSession, beat: Beat, *, live: bool, plain: bool) -> None:
+    def __init__(self, session: GuestSession, beat: Beat, options: RunOptions) -> None:
         self._console = session.partition.console
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._beat = beat
-        self._live = live
+        self._live = not options.as_json
+        self._moves = self._live and not is_plain(options.plain) and sys.stderr.isatty()
+        self._budget = "" if options.blocks is None else f" of {options.blocks:,}"
         self._shown = 0
-        self._moves = live and not is_plain(plain) and sys.stderr.isatty()
         self._line_open = False
 
     def progress(self, blocks: int) -> None:
         """Called between rounds."""
         self._beat()
         if self._live and len(self._console) > self._shown:
-            self._clear()
-            sys.stdout.write(self._console[self._shown :].decode("utf-8", "replace"))
+            self._show()
             sys.stdout.flush()
-            self._shown = len(self._console)
-        elif self._moves:
-            sys.stderr.write(f"\r{blocks:,} blocks")
+        elif self._moves and bytes(self._console[-1:]) in (b"", b"\n"):
+            sys.stderr.write(f"\r{blocks:,}{self._budget} blocks")
             sys.stderr.flush()
             self._line_open = True
 
@@ -115,13 +138,18 @@ class Watcher:
         """The rest of the console, and a clean line."""
         self._clear()
         if self._live:
-            sys.stdout.write(self._console[self._shown :].decode("utf-8", "replace"))
+            self._show(final=True)
             if self._console and not self._console.endswith(b"\n"):
                 sys.stdout.write("\n")
 
+    def _show(self, *, final: bool = False) -> None:
+        self._clear()
+        sys.stdout.write(harmless(self._decoder.decode(bytes(self._console[self._shown :]), final)))
+        self._shown = len(self._console)
+
     def _clear(self) -> None:
         if self._line_open:
-            sys.stderr.write("\r" + " " * 40 + "\r")
+            sys.stderr.write("\r" + " " * 60 + "\r")
             sys.stderr.flush()
             self._line_open = False
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from minihv.errors import ConfigurationError
-from minihv.guests.boot import InitialState, boot
+from minihv.guests.boot import InitialState, boot, check_memory
 from minihv.guests.catalogue import find_guest
 from minihv.guests.image import Image, load_image
 from minihv.hypervisor.hypercalls import call_name
@@ -19,7 +19,7 @@ from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.tracing import exit_name
 from minihv.hypervisor.vp import SegmentValue, VirtualProcessor, VpState
-from minihv.machine.processor import PagingMode
+from minihv.machine.processor import Core, PagingMode
 from minihv.terms import MIB
 from minihv.trace import Reader
 
@@ -76,14 +76,18 @@ class GuestSession:
         vps: int | None = None,
         lps: int | None = None,
         paging: PagingMode = PagingMode.SLAT,
+        core: Core | None = None,
         trace: Reader | None = None,
     ) -> None:
         name, image, default_vps, default_memory = find_image(guest)
         self.guest = name
         self.image = image
-        size = memory_bytes or default_memory
-        count = vps or default_vps
-        self.hypervisor = Hypervisor(machine_bytes(size), lps=lps or 1, paging=paging, trace=trace)
+        size = default_memory if memory_bytes is None else memory_bytes
+        count = default_vps if vps is None else vps
+        check_memory(size)
+        self.hypervisor = Hypervisor(
+            machine_bytes(size), lps=1 if lps is None else lps, paging=paging, core=core, trace=trace
+        )
         try:
             self.partition = self.hypervisor.create_partition(name, size, vps=count)
             load(self.partition, image, size)

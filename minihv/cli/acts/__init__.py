@@ -1,0 +1,4 @@
+"""The acts of ``minihv tour``.
+
+Next: ``minihv.cli.acts.act1``
+"""
