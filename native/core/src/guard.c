@@ -231,14 +231,13 @@ static void pass_operands(struct view *view)
 {
     const uint8_t *modrm = view->next;
     const bool tests = (*modrm & 0x38) < 0x10; // group 3: only TEST has an immediate
-    char form = view->form;
-    if (form == 'g' || form == 'G') {
+    const bool group_3 = view->form == 'g' || view->form == 'G';
+    unsigned tail = (unsigned char)view->form;
+    if (group_3)
+        tail = !tests ? '.' : view->form == 'g' ? 'b' : 'z';
+    if (group_3 || tail == 'm' || tail == 'B' || tail == 'Z')
         view->next += memory_bytes(modrm, view->address);
-        form = !tests ? '.' : form == 'g' ? 'b' : 'z';
-    } else if (form == 'm' || form == 'B' || form == 'Z') {
-        view->next += memory_bytes(modrm, view->address);
-    }
-    view->next += TAILS[(unsigned char)form][form == 'o' ? view->address : view->operand];
+    view->next += TAILS[tail][tail == 'o' ? view->address : view->operand];
 }
 
 // Bytes of the instruction at `at`, or 0 when the block surely ends with it. `*weight` is what it
@@ -289,8 +288,10 @@ static bool overflows(const uint8_t *page, unsigned byte_count, enum code_size c
     enum { OPEN = 0x8000 }; // the run goes on
     uint16_t runs[PAGE_BYTES];
     unsigned open = byte_count; // no run from below this byte, less one instruction, goes on
-    for (unsigned i = byte_count; i-- > 0 && (whole || i + LONGEST >= open);) {
+    unsigned i = byte_count;
+    while (i > 0 && (whole || i + LONGEST > open)) {
         unsigned weight;
+        i--;
         const unsigned length = weigh(page + i, code, &weight);
         const unsigned next = i + length;
         runs[i] = 0;
@@ -306,8 +307,7 @@ static bool overflows(const uint8_t *page, unsigned byte_count, enum code_size c
     return false;
 }
 
-// What the instruction at `at` leaves behind at most, if one starts there, in code of any size.
-// Prefixes count with the byte behind them.
+// What the instruction with its opcode at `at` leaves behind at most, in code of any size.
 static unsigned ceiling(const uint8_t *at)
 {
     const bool vex = (*at & 0xFE) == 0xC4;
@@ -357,14 +357,9 @@ static bool leads_to_bit_test(const uint8_t *page, unsigned byte_count, unsigned
 // An instruction that begins on the page before and shows its 0F only here counts as well.
 static bool holds_forbidden(const uint8_t *page, unsigned byte_count)
 {
-    const uint8_t *lock = page;
-    if (leads_to_bit_test(page, byte_count, 0))
-        return true;
-    while ((lock = memchr(lock, 0xF0, byte_count - (size_t)(lock - page))) != NULL) {
-        if (leads_to_bit_test(page, byte_count, (unsigned)(lock - page)))
+    for (unsigned i = 0; i < byte_count; i++)
+        if ((i == 0 || page[i] == 0xF0) && leads_to_bit_test(page, byte_count, i))
             return true;
-        lock++;
-    }
     return false;
 }
 
@@ -387,8 +382,8 @@ bool mhv_guard_suspects(const uint8_t *page, uint32_t byte_count)
 bool mhv_guard_forbids(const uint8_t *bytes, uint32_t byte_count)
 {
     struct mhv_instruction instruction;
-    mhv_decode(bytes, byte_count, true,
-               &instruction); // REX or, elsewhere, INC and DEC: #UD with LOCK too
+    // What is REX in 64-bit code is INC and DEC in other, which raise #UD with LOCK too.
+    mhv_decode(bytes, byte_count, true, &instruction);
     const uint8_t both[] = {instruction.opcode, instruction.modrm};
     return instruction.length && !instruction.invalid && instruction.lock &&
            instruction.map == MHV_MAP_0F && is_bit_test(both);

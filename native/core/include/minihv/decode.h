@@ -14,20 +14,20 @@ enum mhv_opcode_map {
 
 // One instruction, split into its parts.
 struct mhv_instruction {
-    uint8_t length; // 1..15; 0: the bytes end before the instruction does
-    uint8_t prefix_count; // legacy prefixes, and REX where it counts
-    bool lock; // F0
-    bool repeat; // F3
+    uint8_t length;        // 1..15; 0: the bytes end before the instruction does
+    uint8_t prefix_count;  // legacy prefixes, and REX where it counts
+    bool lock;             // F0
+    bool repeat;           // F3
     bool repeat_not_equal; // F2
-    bool operand_size; // 66
-    bool address_size; // 67
-    uint8_t segment; // the last segment prefix byte, 0: none
-    uint8_t rex; // the REX byte in force, 0: none
-    uint8_t map; // enum mhv_opcode_map
+    bool operand_size;     // 66
+    bool address_size;     // 67
+    uint8_t segment;       // the last segment prefix byte, 0: none
+    uint8_t rex;           // the REX byte in force, 0: none
+    uint8_t map;           // enum mhv_opcode_map
     uint8_t opcode;
     bool has_modrm;
     uint8_t modrm;
-    bool vex; // VEX or EVEX; `repeat` ... `rex` then say nothing
+    bool vex;     // VEX or EVEX; `repeat` ... `rex` then say nothing
     bool invalid; // no such opcode, or longer than 15 bytes (`length` is 15)
     uint8_t immediate_bytes;
     uint8_t displacement_bytes;
@@ -35,7 +35,8 @@ struct mhv_instruction {
     int64_t displacement; // sign-extended
 };
 
-// `*ret` is the instruction at `bytes`, of which `byte_count` may be read. Total: any bytes, any count.
+// `*ret` is the instruction at `bytes`, of which `byte_count` may be read. Total: any bytes, any
+// count.
 //
 // `long_mode_64` is CS.L: 64-bit code, else code with CS.D set (32-bit).
 void mhv_decode(const uint8_t *bytes, uint32_t byte_count, bool long_mode_64,
