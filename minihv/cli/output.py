@@ -6,6 +6,7 @@ Next: ``minihv.cli.contained``
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 CONTROL = {
@@ -40,17 +41,19 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     """A table with a title. Columns of numbers are aligned to the right."""
     texts = [[str(cell) if not isinstance(cell, int) else f"{cell:,}" for cell in row] for row in rows]
     right = [all(isinstance(row[at], int | float) for row in rows) for at in range(len(columns))]
-    if plain:
+    if plain or find_spec("rich") is None:
         print_plain_table(title, columns, texts, right)
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     for column, number in zip(columns, right, strict=True):
         table.add_column(column, justify="right" if number else "left")
     for row in texts:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     Console().print(table)
 
 
