@@ -95,4 +95,4 @@ def changes() -> st.SearchStrategy[list[Change]]:
         source = Changes(seed)
         return [source.next() for _ in range(count)]
 
-    return st.builds(some, st.integers(0, (1 << 32) - 1), st.integers(1, 150))
+    return st.builds(some, st.integers(0, (1 << 32) - 1), st.integers(50, 200))

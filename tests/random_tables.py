@@ -71,7 +71,7 @@ class World:
 
     def gva(self) -> int:
         """Mostly canonical: with four levels, or with five only."""
-        low_bits = self.random.choice((47, 47, 47, 56, 63))
+        low_bits = self.random.choice((47,) * 8 + (56,) * 3 + (63,))
         low = self.random.getrandbits(low_bits)
         return low if self.random.random() < 0.5 else low ^ (1 << 64) - 1
 
