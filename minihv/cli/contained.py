@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from types import FrameType
 
@@ -20,6 +21,8 @@ REFUSED, FAILED, UNWRITABLE, INTERRUPTED, BROKEN_PIPE = 2, 70, 74, 130, 141
 """What the child's process ends with, besides what its work returns: as ``sysexits.h`` and shells have it."""
 WALKER = "minihv.machine.reference"
 """The engine calls into this module: an exception there would be taken for a failure of the walk."""
+RETRY_SECONDS = 0.005
+"""So much later an interrupt tries again that came while the engine was calling."""
 
 Beat = Callable[[], None]
 """Called by the work now and then: it is alive. It raises KeyboardInterrupt when Ctrl-C came meanwhile."""
@@ -55,9 +58,11 @@ def contained(work: Callable[[Beat], int]) -> int:
 
 
 def fork() -> int:
-    """``os.fork``, refused in a sentence."""
+    """``os.fork``, refused in a sentence. NumPy keeps threads, of which the child has no need."""
     try:
-        return os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return os.fork()
     except OSError as reason:
         raise ConfigurationError(
             f"A guest runs in a process of its own, and the host gave none ({reason.strerror}): "
@@ -110,27 +115,35 @@ class Interrupts:
         self._writer = writer
         self._came = False
         self._raised = False
-        signal.signal(signal.SIGINT, self._on_signal)
+        for number in (signal.SIGINT, signal.SIGALRM):
+            signal.signal(number, self._on_signal)
 
     def beat(self) -> None:
         """One sign of life."""
         os.write(self._writer, b".")
-        if self._came and not self._raised:
+        if self._came:
             self._raise()
 
     def _on_signal(self, _number: int, frame: FrameType | None) -> None:
-        if self._came:
-            return
         self._came = True
-        while frame is not None:
-            if frame.f_globals.get("__name__") == WALKER:
-                return  # the next beat raises
-            frame = frame.f_back
-        self._raise()
+        if is_in_walker(frame):
+            signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+        else:
+            self._raise()
 
     def _raise(self) -> None:
-        self._raised = True
-        raise KeyboardInterrupt
+        if not self._raised:
+            self._raised = True
+            raise KeyboardInterrupt
+
+
+def is_in_walker(frame: FrameType | None) -> bool:
+    """Whether the engine called the code that runs now."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == WALKER:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def wait_for(child: int, reader: int) -> bool:

@@ -14,6 +14,7 @@ from minihv.cli.contained import INTERRUPTED, Beat, contained
 from minihv.cli.output import harmless, is_plain, print_json, print_table
 from minihv.errors import ConfigurationError
 from minihv.guests.session import Counters, GuestSession, PartitionReport, Report
+from minihv.hypervisor.tracing import vector_name
 from minihv.machine.processor import PagingMode
 from minihv.trace import TraceWriter
 
@@ -176,8 +177,8 @@ def counted_rows(counters: Counters) -> list[tuple[str, int]]:
         ("TLB fills", counters.tlb_fills),
         ("walk references", counters.walk_references),
         ("interrupts delivered", counters.interrupts),
-        *((f"exceptions, vector {vector}", count) for vector, count in counters.exceptions.items()),
-        *((name, count) for name, count in counters.hypercalls.items()),
+        *((f"exceptions {vector_name(int(vector))}", count) for vector, count in counters.exceptions.items()),
+        *((f"hypercalls {name}", count) for name, count in counters.hypercalls.items()),
     ]
 
 
