@@ -23,6 +23,8 @@ exclude_patterns = ["_build"]
 nitpicky = False
 
 autodoc_member_order = "bysource"
+# The builtin `type` in a signature is not one of the seven layout fields that standards call "type".
+suppress_warnings = ["ref.python"]
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": False}
 napoleon_numpy_docstring = False

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class SvmExit(IntEnum):
-    """VMEXIT codes, with the names of the manual less their prefix VMEXIT_."""
+    """VMEXIT codes, with the names of the manual less their prefix ``VMEXIT_``."""
 
     CR0_READ = 0x00
     CR1_READ = 0x01
