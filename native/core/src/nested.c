@@ -25,10 +25,10 @@ struct second {
 static inline void second_begin(struct second *second, const struct mhv_paging *paging)
 {
     stage_begin(&second->stage, paging);
-    second->tables[paging->levels] = second->stage.table;
-    second->rights[paging->levels] = second->stage.rights;
+    second->tables[levels_of(paging)] = second->stage.table;
+    second->rights[levels_of(paging)] = second->stage.rights;
     second->gpa = 0;
-    second->levels = paging->levels;
+    second->levels = levels_of(paging);
 }
 
 // Back up to the lowest table that `gpa` shares with the last translation: at the latest the root.
@@ -37,7 +37,7 @@ static inline void rise_to_common_table(struct second *second, uint64_t gpa)
     struct stage *stage = &second->stage;
     const uint64_t different = gpa ^ second->gpa;
 
-    while (different >> shift_of(stage->level + 1))
+    while (stage->level < second->levels && different >> shift_of(stage->level + 1))
         stage->level++;
     stage->table = second->tables[stage->level];
     stage->rights = second->rights[stage->level];
@@ -152,7 +152,7 @@ void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
     uint32_t level;
     enum step step;
 
-    if (!is_canonical(gva, guest->levels)) {
+    if (!is_canonical(gva, levels_of(guest))) {
         *ret = (struct mhv_walk_result){.outcome = MHV_NOT_CANONICAL};
         return;
     }

@@ -63,6 +63,12 @@ static inline void write_u64(struct mhv_ram ram, uint64_t address, uint64_t valu
         memcpy(ram.bytes + address, &value, sizeof value);
 }
 
+// Five or four: nothing else reaches the arithmetic below.
+static inline uint32_t levels_of(const struct mhv_paging *paging)
+{
+    return paging->levels == 5 ? 5 : 4;
+}
+
 static inline void stage_begin(struct stage *stage, const struct mhv_paging *paging)
 {
     const uint64_t too_wide = FRAME & UINT64_MAX << paging->physical_bits;
@@ -71,7 +77,7 @@ static inline void stage_begin(struct stage *stage, const struct mhv_paging *pag
     stage->rights = WRITABLE | USER | NO_EXECUTE;
     stage->reserved = too_wide | (paging->nxe ? 0 : NO_EXECUTE);
     stage->entry = 0;
-    stage->level = paging->levels;
+    stage->level = levels_of(paging);
     stage->refusal = 0;
 }
 

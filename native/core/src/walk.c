@@ -12,7 +12,7 @@ static void page_fault(const struct mhv_paging *paging, struct mhv_access access
 {
     *ret = (struct mhv_walk_result){.outcome = MHV_PAGE_FAULT};
     ret->level = (uint8_t)stage->level;
-    ret->references = paging->levels - stage->level + 1;
+    ret->references = levels_of(paging) - stage->level + 1;
     ret->error_code = fault_code(paging, access, refusal);
 }
 
@@ -33,7 +33,7 @@ static void mapping(const struct mhv_paging *paging, uint64_t gva, const struct 
     ret->second_level = 0;
     ret->on_table = false;
     ret->level = (uint8_t)stage->level;
-    ret->references = paging->levels - stage->level + 1;
+    ret->references = levels_of(paging) - stage->level + 1;
     ret->readable = rights.readable;
     ret->writable = rights.writable;
     ret->executable = rights.executable;
@@ -48,7 +48,7 @@ void mhv_walk(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64
     uint64_t entry_pa;
     enum step step;
 
-    if (!is_canonical(gva, paging->levels)) {
+    if (!is_canonical(gva, levels_of(paging))) {
         *ret = (struct mhv_walk_result){.outcome = MHV_NOT_CANONICAL};
         return;
     }
