@@ -108,17 +108,20 @@ static bool fill_read(struct mhv_processor *processor, const struct mhv_walk_res
     return answer(fill, spa, MHV_UC_PROT_READ);
 }
 
-// The registers that decide a walk, read while the engine is inside an instruction.
+// The registers that decide a walk, while the engine is inside an instruction. CR0 and CR4 are what
+// they were on entry: the engine stops at every write to them (control.c).
 static void read_controls(struct mhv_processor *processor, struct mhv_paging *guest,
                           struct mhv_access *access)
 {
-    static int names[] = {MHV_UC_CS, MHV_UC_CR0, MHV_UC_CR3, MHV_UC_CR4};
+    static int names[] = {MHV_UC_CS, MHV_UC_CR3};
+    const struct mhv_silicon *entered = mhv_silicon_of(processor->vp->context);
+    const uint64_t cr0 = entered->cr[0], cr4 = entered->cr[4];
     uint16_t cs = 0;
-    uint64_t cr0 = 0, cr4 = 0, rflags = 0;
-    void *values[] = {&cs, &cr0, &guest->root, &cr4};
+    uint64_t rflags = 0;
+    void *values[] = {&cs, &guest->root};
 
     guest->root = 0;
-    processor->api.reg_read_batch(processor->engine, names, values, 4);
+    processor->api.reg_read_batch(processor->engine, names, values, 2);
     guest->levels = cr4 & CR4_LA57 ? 5 : 4;
     guest->physical_bits = 40;
     guest->nxe = processor->vp->vmcb->save.efer & EFER_NXE;
