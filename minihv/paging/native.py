@@ -8,6 +8,9 @@ Twin: ``minihv.paging.walk``, ``nested`` and ``tables``; held equal by ``tests/t
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from minihv._core import ffi, lib
 from minihv.errors import InternalError
 from minihv.paging.access import Access, AccessKind, Paging
@@ -99,10 +102,14 @@ def second_walk(memory: MemoryView, second: Paging, gpa: int, kind: AccessKind) 
 
 
 def walk_each(
-    memory: MemoryView, guest: Paging, second: Paging | None, gvas: Sequence[int], access: Access
+    memory: MemoryView,
+    guest: Paging,
+    second: Paging | None,
+    gvas: Sequence[int] | NDArray[np.uint64],
+    access: Access,
 ) -> int:
     """Walks every one of ``gvas`` in a single call, with a second stage if there is one; all references."""
-    numbers = ffi.new("uint64_t[]", list(gvas))
+    numbers = ffi.from_buffer("uint64_t[]", np.ascontiguousarray(gvas, dtype=np.uint64))
     table = ffi.NULL if second is None else c_paging(second)
     return int(
         lib.mhv_walk_each(c_ram(memory), c_paging(guest), table, numbers, len(numbers), c_access(access)[0])
