@@ -75,10 +75,10 @@ enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
     if (!mhv_instruction_at(processor, silicon, &instruction, bytes))
         return NEXT_GO_ON;
     if (!operand(silicon, &instruction, &value))
-        return mhv_raise(processor, vp, silicon, VECTOR_UD, false, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
     const uint64_t held = silicon->cr[number];
     if (!(number == 0 ? cr0_is_legal(value) : cr4_is_legal(value, held)))
-        return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     if (number == 0)
         set_cr0(silicon, value);
     else

@@ -55,7 +55,7 @@ static struct trouble fault(uint8_t vector, uint32_t error_code)
 static struct trouble page_fault(const struct touch *touch)
 {
     return (struct trouble){
-        .is_trouble = true, .is_page_fault = true, .vector = VECTOR_PF, .touch = *touch};
+        .is_trouble = true, .is_page_fault = true, .vector = MHV_VECTOR_PF, .touch = *touch};
 }
 
 static const struct trouble NO_TROUBLE = {0};
@@ -76,7 +76,7 @@ static struct trouble read_gate(struct mhv_processor *processor, const struct mh
     struct touch touch;
 
     if (delivery->vector * 16u + 15 > silicon->idtr.limit)
-        return fault(VECTOR_GP, error_code);
+        return fault(MHV_VECTOR_GP, error_code);
     if (!mhv_guest_read(processor, silicon, silicon->idtr.base + delivery->vector * 16u,
                         SYSTEM_READ, raw, 16, &touch))
         return page_fault(&touch);
@@ -89,10 +89,10 @@ static struct trouble read_gate(struct mhv_processor *processor, const struct mh
         .present = raw[0] >> 47 & 1,
     };
     if (gate->type != GATE_INTERRUPT && gate->type != GATE_TRAP)
-        return fault(VECTOR_GP, error_code);
+        return fault(MHV_VECTOR_GP, error_code);
     if (delivery->type == DELIVER_SOFTWARE && gate->dpl < mhv_cpl(silicon))
-        return fault(VECTOR_GP, error_code);
-    return gate->present ? NO_TROUBLE : fault(VECTOR_NP, error_code);
+        return fault(MHV_VECTOR_GP, error_code);
+    return gate->present ? NO_TROUBLE : fault(MHV_VECTOR_NP, error_code);
 }
 
 // Step 3: the code segment that the gate names.
@@ -108,18 +108,18 @@ static struct trouble read_code_segment(struct mhv_processor *processor,
     struct touch touch;
 
     if ((gate->selector & 0xFFFC) == 0)
-        return fault(VECTOR_GP, external);
+        return fault(MHV_VECTOR_GP, external);
     if (index + 7 > table->limit)
-        return fault(VECTOR_GP, error_code);
+        return fault(MHV_VECTOR_GP, error_code);
     if (!mhv_guest_read(processor, silicon, table->base + index, SYSTEM_READ, raw, 8, &touch))
         return page_fault(&touch);
     const uint32_t dpl = raw[1] >> 13 & 3;
     if (!(raw[1] & ATTRIBUTE_S) || !(raw[1] & ATTRIBUTE_CODE) || dpl > mhv_cpl(silicon))
-        return fault(VECTOR_GP, error_code);
+        return fault(MHV_VECTOR_GP, error_code);
     if (!(raw[1] & ATTRIBUTE_P))
-        return fault(VECTOR_NP, error_code);
+        return fault(MHV_VECTOR_NP, error_code);
     if (!(raw[1] & ATTRIBUTE_L) || raw[1] & ATTRIBUTE_B)
-        return fault(VECTOR_GP, error_code);
+        return fault(MHV_VECTOR_GP, error_code);
     const uint32_t cpl = raw[1] & ATTRIBUTE_CONFORMING ? mhv_cpl(silicon) : dpl;
     *code = (struct mhv_silicon_segment){
         .selector = (gate->selector & 0xFFFC) | cpl,
@@ -142,10 +142,10 @@ static struct trouble choose_stack(struct mhv_processor *processor,
     if (gate->ist == 0 && new_cpl == mhv_cpl(silicon))
         return NO_TROUBLE;
     if (offset + 7 > silicon->tr.limit)
-        return fault(VECTOR_TS, (silicon->tr.selector & 0xFFFC) + external);
+        return fault(MHV_VECTOR_TS, (silicon->tr.selector & 0xFFFC) + external);
     if (!mhv_guest_read(processor, silicon, silicon->tr.base + offset, SYSTEM_READ, rsp, 8, &touch))
         return page_fault(&touch);
-    return is_canonical(silicon, *rsp) ? NO_TROUBLE : fault(VECTOR_SS, external);
+    return is_canonical(silicon, *rsp) ? NO_TROUBLE : fault(MHV_VECTOR_SS, external);
 }
 
 // Step 5: SS, RSP, RFLAGS, CS, RIP and the error code, on a 16-byte boundary.
@@ -154,7 +154,7 @@ static struct trouble push_frame(struct mhv_processor *processor, const struct m
                                  uint32_t external, uint64_t *rsp)
 {
     const uint64_t rflags = mhv_silicon_rflags(silicon);
-    const bool is_fault = delivery->type == DELIVER_EXCEPTION && delivery->vector != VECTOR_DB;
+    const bool is_fault = delivery->type == DELIVER_EXCEPTION && delivery->vector != MHV_VECTOR_DB;
     const uint64_t frame[6] = {
         delivery->error_code,
         delivery->type == DELIVER_SOFTWARE ? delivery->next_rip : silicon->rip,
@@ -171,7 +171,7 @@ static struct trouble push_frame(struct mhv_processor *processor, const struct m
     access.implicit = new_cpl != 3;
     *rsp = (*rsp & ~UINT64_C(15)) - byte_count;
     if (!is_canonical(silicon, *rsp))
-        return fault(VECTOR_SS, external);
+        return fault(MHV_VECTOR_SS, external);
     if (!mhv_guest_write(processor, silicon, *rsp, access, frame + skipped, byte_count, &touch))
         return page_fault(&touch);
     return NO_TROUBLE;
@@ -210,7 +210,7 @@ static struct trouble deliver_once(struct mhv_processor *processor, struct mhv_s
     if (!trouble.is_trouble)
         trouble = read_code_segment(processor, silicon, &gate, external, &code);
     if (!trouble.is_trouble && !is_canonical(silicon, gate.target))
-        trouble = fault(VECTOR_GP, external);
+        trouble = fault(MHV_VECTOR_GP, external);
     if (trouble.is_trouble)
         return trouble;
     const uint32_t new_cpl = code.selector & 3;
@@ -224,7 +224,7 @@ static struct trouble deliver_once(struct mhv_processor *processor, struct mhv_s
 
 static bool is_contributory(uint8_t vector)
 {
-    return vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP);
+    return vector == MHV_VECTOR_DE || (vector >= MHV_VECTOR_TS && vector <= MHV_VECTOR_GP);
 }
 
 // "Interrupt 8": which second fault makes a double fault of the first.
@@ -232,8 +232,8 @@ static bool makes_double_fault(const struct delivery *first, uint8_t second)
 {
     if (first->type != DELIVER_EXCEPTION)
         return false;
-    if (first->vector == VECTOR_PF)
-        return second == VECTOR_PF || is_contributory(second);
+    if (first->vector == MHV_VECTOR_PF)
+        return second == MHV_VECTOR_PF || is_contributory(second);
     return is_contributory(first->vector) && is_contributory(second);
 }
 
@@ -245,7 +245,7 @@ static enum next leave_delivery(struct mhv_processor *processor, struct mhv_vp *
     const uint64_t error =
         delivery->has_error_code ? UINT64_C(1) << 11 | (uint64_t)delivery->error_code << 32 : 0;
 
-    mhv_exit(vp, processor->blocks, EXIT_NPF,
+    mhv_exit(vp, processor->blocks, MHV_SVM_EXIT_NPF,
              touch->result.error_code | UINT64_C(1) << (touch->result.on_table ? 33 : 32),
              touch->result.gpa);
     vp->vmcb->control.exit_interrupt_info =
@@ -265,13 +265,13 @@ static struct delivery after_trouble(struct mhv_silicon *silicon, const struct d
         second.error_code = trouble->touch.result.error_code;
         second.cr2 = trouble->touch.gva;
         if (trouble->touch.result.outcome == MHV_NOT_CANONICAL) {
-            second.vector = VECTOR_GP;
+            second.vector = MHV_VECTOR_GP;
             second.error_code = 0;
         }
     }
     if (makes_double_fault(first, second.vector))
         second = (struct delivery){
-            .vector = VECTOR_DF, .type = DELIVER_EXCEPTION, .has_error_code = true};
+            .vector = MHV_VECTOR_DF, .type = DELIVER_EXCEPTION, .has_error_code = true};
     if (trouble->is_page_fault && trouble->touch.result.outcome == MHV_PAGE_FAULT)
         silicon->cr[2] = trouble->touch.gva;
     return second;
@@ -298,7 +298,7 @@ static void count_delivery(struct mhv_processor *processor, struct mhv_vp *vp,
 enum next mhv_deliver(struct mhv_processor *processor, struct mhv_vp *vp,
                       struct mhv_silicon *silicon, struct delivery delivery)
 {
-    if (delivery.type == DELIVER_EXCEPTION && delivery.vector == VECTOR_PF)
+    if (delivery.type == DELIVER_EXCEPTION && delivery.vector == MHV_VECTOR_PF)
         silicon->cr[2] = delivery.cr2;
     const uint64_t rip = silicon->rip;
     for (;;) {
@@ -309,10 +309,11 @@ enum next mhv_deliver(struct mhv_processor *processor, struct mhv_vp *vp,
         }
         if (trouble.is_page_fault && trouble.touch.result.outcome == MHV_VIOLATION)
             return leave_delivery(processor, vp, &delivery, &trouble.touch);
-        const bool was_double = delivery.type == DELIVER_EXCEPTION && delivery.vector == VECTOR_DF;
+        const bool was_double =
+            delivery.type == DELIVER_EXCEPTION && delivery.vector == MHV_VECTOR_DF;
         const struct delivery second = after_trouble(silicon, &delivery, &trouble);
-        if (was_double && (second.vector == VECTOR_PF || is_contributory(second.vector))) {
-            mhv_exit(vp, processor->blocks, EXIT_SHUTDOWN, 0, 0);
+        if (was_double && (second.vector == MHV_VECTOR_PF || is_contributory(second.vector))) {
+            mhv_exit(vp, processor->blocks, MHV_SVM_EXIT_SHUTDOWN, 0, 0);
             return NEXT_EXIT;
         }
         delivery = second;
@@ -325,7 +326,7 @@ static enum next raise(struct mhv_processor *processor, struct mhv_vp *vp,
                        struct mhv_silicon *silicon, struct delivery delivery)
 {
     if (vp->vmcb->control.intercept_exceptions >> delivery.vector & 1) {
-        mhv_exit(vp, processor->blocks, EXIT_EXCEPTION + delivery.vector, delivery.error_code,
+        mhv_exit(vp, processor->blocks, MHV_SVM_EXIT_EXCP0 + delivery.vector, delivery.error_code,
                  delivery.cr2);
         return NEXT_EXIT;
     }
@@ -349,16 +350,16 @@ enum next mhv_refuse(struct mhv_processor *processor, struct mhv_vp *vp,
     const struct mhv_walk_result *result = &touch->result;
 
     if (result->outcome == MHV_NOT_CANONICAL)
-        return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     if (result->outcome == MHV_PAGE_FAULT)
         return raise(processor, vp, silicon,
-                     (struct delivery){.vector = VECTOR_PF,
+                     (struct delivery){.vector = MHV_VECTOR_PF,
                                        .type = DELIVER_EXCEPTION,
                                        .has_error_code = true,
                                        .error_code = result->error_code,
                                        .cr2 = touch->gva});
     const uint64_t offset = result->on_table ? 0 : touch->gva & (PAGE_BYTES - 1);
-    mhv_exit(vp, processor->blocks, EXIT_NPF,
+    mhv_exit(vp, processor->blocks, MHV_SVM_EXIT_NPF,
              result->error_code | UINT64_C(1) << (result->on_table ? 33 : 32),
              (result->gpa & ~(uint64_t)(PAGE_BYTES - 1)) +
                  (result->on_table ? result->gpa & (PAGE_BYTES - 1) : offset));

@@ -57,9 +57,9 @@ static bool shape(uint32_t code, uint8_t *bytes, uint32_t *byte_count)
         uint8_t bytes[3];
         uint8_t byte_count;
     } shapes[] = {
-        {EXIT_CPUID, {0x0F, 0xA2}, 2},
-        {EXIT_RDTSC, {0x0F, 0x31}, 2},
-        {EXIT_VMMCALL, {0x0F, 0x01, 0xD9}, 3},
+        {MHV_SVM_EXIT_CPUID, {0x0F, 0xA2}, 2},
+        {MHV_SVM_EXIT_RDTSC, {0x0F, 0x31}, 2},
+        {MHV_SVM_EXIT_VMMCALL, {0x0F, 0x01, 0xD9}, 3},
     };
 
     for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -80,13 +80,13 @@ static struct seen *seen_at(struct mhv_processor *processor, uint64_t rip)
 static bool answer(struct mhv_processor *processor, struct mhv_vp *vp, uint32_t code,
                    uint64_t *slots)
 {
-    if (code == EXIT_VMMCALL)
+    if (code == MHV_SVM_EXIT_VMMCALL)
         return hypercall(vp, slots);
-    if (code == EXIT_RDTSC)
+    if (code == MHV_SVM_EXIT_RDTSC)
         read_time(processor, vp, slots);
     else if (vp->cpuid)
         cpuid(vp, slots);
-    return code == EXIT_RDTSC || vp->cpuid;
+    return code == MHV_SVM_EXIT_RDTSC || vp->cpuid;
 }
 
 static bool is_requested(const struct mhv_vp *vp, uint32_t code)
@@ -110,7 +110,7 @@ bool mhv_exit_in_core(struct mhv_processor *processor, struct mhv_vp *vp, uint32
     if (seen->rip != slots[SLOT_RIP] || seen->fetch_fills != processor->fetch_fills ||
         memcmp(processor->ram.bytes + seen->spa, bytes, byte_count) != 0)
         return false;
-    if (code == EXIT_VMMCALL) {
+    if (code == MHV_SVM_EXIT_VMMCALL) {
         processor->api.reg_read(processor->engine, MHV_UC_CS, &cs);
         if (cs & 3)
             return false;
@@ -119,7 +119,7 @@ bool mhv_exit_in_core(struct mhv_processor *processor, struct mhv_vp *vp, uint32
         return false;
     slots[SLOT_RIP] += byte_count;
     processor->api.reg_write_batch(processor->engine, slot_names, values, SLOT_COUNT);
-    if (code != EXIT_RDTSC || is_requested(vp, code)) {
+    if (code != MHV_SVM_EXIT_RDTSC || is_requested(vp, code)) {
         mhv_tell(vp, processor->blocks, MHV_TRACE_EXIT, slots[SLOT_RIP] - byte_count, code, 0, 0);
         vp->counters.exits[code]++;
     }
@@ -156,17 +156,18 @@ enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
     uint32_t byte_count;
 
     mhv_instruction_at(processor, silicon, &instruction, bytes);
-    if (code < EXIT_NPF) {
+    if (code < MHV_SVM_EXIT_NPF) {
         vp->vmcb->control.next_rip = silicon->rip + instruction.length;
         vp->vmcb->control.fetched_byte_count = instruction.length;
         memcpy(vp->vmcb->control.fetched_bytes, bytes, INSTRUCTION_BYTES);
     }
     mhv_exit(vp, processor->blocks, code, silicon->error_code, 0);
-    if (!shape(code, pattern, &byte_count) || code == EXIT_RDTSC)
+    if (!shape(code, pattern, &byte_count) || code == MHV_SVM_EXIT_RDTSC)
         return NEXT_EXIT;
     if (instruction.length == byte_count)
         remember(processor, silicon, byte_count);
-    if ((code == EXIT_VMMCALL && mhv_cpl(silicon) != 0) || !answer(processor, vp, code, slots))
+    if ((code == MHV_SVM_EXIT_VMMCALL && mhv_cpl(silicon) != 0) ||
+        !answer(processor, vp, code, slots))
         return NEXT_EXIT;
     gpr[MHV_RAX] = slots[SLOT_RAX];
     gpr[MHV_RCX] = slots[SLOT_RCX];

@@ -9,56 +9,28 @@
 #include "minihv/guard.h"
 #include "minihv/processor.h"
 #include "minihv/silicon.h"
+#include "minihv/svm.h"
+#include "minihv/x86.h"
 
 enum { PAGE_SHIFT = 12, PAGE_BYTES = 4096, INSTRUCTION_BYTES = 15 };
 
-enum { CR0_TS = 8, CR0_WP = 1 << 16, CR4_LA57 = 1 << 12, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
+// Masks of the bits that microcode looks at.
 enum {
-    EFER_SCE = 1,
-    EFER_LME = 1 << 8,
-    EFER_LMA = 1 << 10,
-    EFER_NXE = 1 << 11,
-    EFER_SVME = 1 << 12
-};
-enum {
-    RFLAGS_TF = 1 << 8,
-    RFLAGS_IF = 1 << 9,
-    RFLAGS_NT = 1 << 14,
-    RFLAGS_RF = 1 << 16,
-    RFLAGS_AC = 1 << 18
-};
-
-enum vector {
-    VECTOR_DE = 0,
-    VECTOR_DB = 1,
-    VECTOR_NMI = 2,
-    VECTOR_BP = 3,
-    VECTOR_UD = 6,
-    VECTOR_DF = 8,
-    VECTOR_TS = 10,
-    VECTOR_NP = 11,
-    VECTOR_SS = 12,
-    VECTOR_GP = 13,
-    VECTOR_PF = 14,
-};
-
-enum exit_code {
-    EXIT_READ_CR8 = 0x08,
-    EXIT_WRITE_CR8 = 0x18,
-    EXIT_EXCEPTION = 0x40,
-    EXIT_INTR = 0x60,
-    EXIT_VINTR = 0x64,
-    EXIT_RDTSC = 0x6E,
-    EXIT_CPUID = 0x72,
-    EXIT_SWINT = 0x75,
-    EXIT_INVLPGA = 0x7A,
-    EXIT_IOIO = 0x7B,
-    EXIT_MSR = 0x7C,
-    EXIT_SHUTDOWN = 0x7F,
-    EXIT_VMRUN = 0x80,
-    EXIT_VMMCALL = 0x81,
-    EXIT_SKINIT = 0x86,
-    EXIT_NPF = 0x400,
+    CR0_TS = 1 << MHV_CR0_TS,
+    CR0_WP = 1 << MHV_CR0_WP,
+    CR4_LA57 = 1 << MHV_CR4_LA57,
+    CR4_SMEP = 1 << MHV_CR4_SMEP,
+    CR4_SMAP = 1 << MHV_CR4_SMAP,
+    EFER_SCE = 1 << MHV_EFER_SCE,
+    EFER_LME = 1 << MHV_EFER_LME,
+    EFER_LMA = 1 << MHV_EFER_LMA,
+    EFER_NXE = 1 << MHV_EFER_NXE,
+    EFER_SVME = 1 << MHV_EFER_SVME,
+    RFLAGS_TF = 1 << MHV_RFLAGS_TF,
+    RFLAGS_IF = 1 << MHV_RFLAGS_IF,
+    RFLAGS_NT = 1 << MHV_RFLAGS_NT,
+    RFLAGS_RF = 1 << MHV_RFLAGS_RF,
+    RFLAGS_AC = 1 << MHV_RFLAGS_AC,
 };
 
 // What made the engine stop, or would not let it go on. Set by the hooks, read by the loop.
@@ -137,7 +109,7 @@ struct mhv_processor {
     uint64_t
         invalid_address_offset; // where the engine keeps the address of its last refused access
     struct seen seen[SEEN_COUNT];
-    uint64_t fetch_fills; // translations of code that the engine was given so far
+    uint64_t fetch_fills;           // translations of code that the engine was given so far
     uint64_t block_end, block_next; // single steps: the block that is being stepped through
     int engine_error;
 };

@@ -34,7 +34,7 @@ enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp,
     uint8_t bytes[INSTRUCTION_BYTES];
 
     if (!(silicon->efer & EFER_SCE))
-        return mhv_raise(processor, vp, silicon, VECTOR_UD, false, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
     const bool fetched = mhv_instruction_at(processor, silicon, &instruction, bytes);
     silicon->gpr[MHV_RCX] = silicon->rip + (fetched ? instruction.length : SYSCALL_BYTES);
     silicon->gpr[MHV_R11] = rflags & ~(uint64_t)RFLAGS_RF;
@@ -55,7 +55,8 @@ enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp 
 
     if (!mhv_instruction_at(processor, silicon, &instruction, bytes))
         return NEXT_GO_ON; // it is no longer there: fetch again
-    const uint8_t vector = instruction.opcode == 0xCC ? VECTOR_BP : (uint8_t)instruction.immediate;
+    const uint8_t vector =
+        instruction.opcode == 0xCC ? MHV_VECTOR_BP : (uint8_t)instruction.immediate;
     return mhv_deliver(processor, vp, silicon,
                        (struct delivery){.vector = vector,
                                          .type = DELIVER_SOFTWARE,
@@ -81,15 +82,15 @@ enum next mhv_move_debug(struct mhv_processor *processor, struct mhv_vp *vp,
     uint32_t number = instruction.modrm >> 3 & 7;
     uint64_t *general = &silicon->gpr[(instruction.modrm & 7) | (instruction.rex & 1) << 3];
     if (mhv_cpl(silicon) != 0)
-        return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     if (instruction.rex & 4 || ((number == 4 || number == 5) && silicon->cr[4] & CR4_DE))
-        return mhv_raise(processor, vp, silicon, VECTOR_UD, false, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
     number = number == 4 || number == 5 ? number + 2 : number;
     uint64_t *debug = debug_register(vp, silicon, number);
     if (instruction.opcode == 0x21)
         *general = *debug;
     else if (number >= 6 && *general >> 32)
-        return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     else
         *debug = number == 7 ? *general | 0x400 : number == 6 ? *general | 0xFFFF0FF0 : *general;
     silicon->rip += instruction.length;
@@ -108,7 +109,7 @@ enum next mhv_move_task_priority(struct mhv_processor *processor, struct mhv_vp 
         return NEXT_GO_ON;
     uint64_t *general = &silicon->gpr[(instruction.modrm & 7) | (instruction.rex & 1) << 3];
     if (is_write && *general & ~(uint64_t)V_TPR)
-        return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     if (is_write)
         *virtual_interrupt = (*virtual_interrupt & ~(uint64_t)V_TPR) | *general;
     else

@@ -35,16 +35,16 @@ static enum next check_permission(struct mhv_processor *processor, struct mhv_vp
     if (*granted)
         return NEXT_GO_ON;
     if (limit < TSS_IO_MAP_BASE + 1)
-        return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     if (!mhv_guest_read(processor, silicon, tss + TSS_IO_MAP_BASE, system, &base, 2, &touch))
         return mhv_refuse(processor, vp, silicon, &touch);
     const uint64_t at = base + port->port / 8u;
     if (at + 1 > limit)
-        return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     if (!mhv_guest_read(processor, silicon, tss + at, system, &bits, 2, &touch))
         return mhv_refuse(processor, vp, silicon, &touch);
     if (bits >> port->port % 8 & ((1 << port->byte_count) - 1))
-        return mhv_raise(processor, vp, silicon, VECTOR_GP, true, 0);
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     *granted = true;
     return NEXT_GO_ON;
 }
@@ -89,7 +89,8 @@ enum next mhv_port(struct mhv_processor *processor, struct mhv_vp *vp, struct mh
     if (!is_intercepted(processor, vp))
         return mhv_finish_port(processor, vp, silicon);
     vp->vmcb->control.next_rip = silicon->rip + instruction.length;
-    mhv_exit(vp, processor->blocks, EXIT_IOIO, io_info(port), silicon->rip + instruction.length);
+    mhv_exit(vp, processor->blocks, MHV_SVM_EXIT_IOIO, io_info(port),
+             silicon->rip + instruction.length);
     return NEXT_EXIT;
 }
 

@@ -156,7 +156,7 @@ static bool prove_engine(struct mhv_processor *processor)
     memcpy(page + PROBE_ERROR_AT, PROBE_ERROR, sizeof PROBE_ERROR);
     memcpy(page + PROBE_ADDRESS_AT, PROBE_ADDRESS, sizeof PROBE_ADDRESS);
     run_probe(processor, PROBE_ERROR_AT);
-    if (processor->event.kind != EVENT_TRAP || processor->event.trap != VECTOR_GP ||
+    if (processor->event.kind != EVENT_TRAP || processor->event.trap != MHV_VECTOR_GP ||
         api->context_save(processor->engine, processor->host_context) != MHV_UC_OK)
         return false;
     silicon = mhv_silicon_of(processor->host_context);

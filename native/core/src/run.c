@@ -47,16 +47,16 @@ static bool fill_in_address(struct mhv_processor *processor, struct touch *touch
 static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
                              struct mhv_silicon *silicon)
 {
-    const uint32_t code = processor->event.trap < 256 ? EXIT_EXCEPTION + processor->event.trap
+    const uint32_t code = processor->event.trap < 256 ? MHV_SVM_EXIT_EXCP0 + processor->event.trap
                                                       : processor->event.trap - 256;
     const uint32_t requested_1 = vp->vmcb->control.intercept_instructions1;
     const uint32_t requested_2 = vp->vmcb->control.intercept_instructions2;
 
-    if (code >= EXIT_EXCEPTION && code < EXIT_EXCEPTION + 32) {
-        const uint8_t vector = (uint8_t)(code - EXIT_EXCEPTION);
-        const bool has_code =
-            vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) || vector == 17;
-        if (vector != VECTOR_PF)
+    if (code >= MHV_SVM_EXIT_EXCP0 && code < MHV_SVM_EXIT_EXCP0 + 32) {
+        const uint8_t vector = (uint8_t)(code - MHV_SVM_EXIT_EXCP0);
+        const bool has_code = vector == MHV_VECTOR_DF ||
+                              (vector >= MHV_VECTOR_TS && vector <= MHV_VECTOR_PF) || vector == 17;
+        if (vector != MHV_VECTOR_PF)
             return mhv_raise(processor, vp, silicon, vector, has_code, silicon->error_code);
         const struct mhv_vmcb *effective =
             (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
@@ -65,20 +65,21 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
         touch.result.error_code = silicon->error_code;
         return mhv_refuse(processor, vp, silicon, &touch);
     }
-    if ((code == EXIT_READ_CR8 && !(vp->vmcb->control.intercept_cr_read >> 8 & 1)) ||
-        (code == EXIT_WRITE_CR8 && !(vp->vmcb->control.intercept_cr_write >> 8 & 1)))
-        return mhv_move_task_priority(processor, vp, silicon, code == EXIT_WRITE_CR8);
+    if ((code == MHV_SVM_EXIT_CR8_READ && !(vp->vmcb->control.intercept_cr_read >> 8 & 1)) ||
+        (code == MHV_SVM_EXIT_CR8_WRITE && !(vp->vmcb->control.intercept_cr_write >> 8 & 1)))
+        return mhv_move_task_priority(processor, vp, silicon, code == MHV_SVM_EXIT_CR8_WRITE);
     if (code >= 0x10 && code < 0x20 && !(vp->vmcb->control.intercept_cr_write >> (code - 0x10) & 1))
         return mhv_move_control(processor, vp, silicon, code - 0x10);
     if (code >= 0x20 && code < 0x40)
         return mhv_move_debug(processor, vp, silicon);
-    if (code == EXIT_SWINT && !(requested_1 >> (code - 0x60) & 1))
+    if (code == MHV_SVM_EXIT_SWINT && !(requested_1 >> (code - 0x60) & 1))
         return mhv_software_interrupt(processor, vp, silicon);
-    if (code == EXIT_RDTSC && !(requested_1 >> (code - 0x60) & 1))
+    if (code == MHV_SVM_EXIT_RDTSC && !(requested_1 >> (code - 0x60) & 1))
         return mhv_read_time(processor, vp, silicon);
-    if (code >= EXIT_VMRUN && code <= EXIT_SKINIT && !(requested_2 >> (code - EXIT_VMRUN) & 1))
-        return mhv_raise(processor, vp, silicon, VECTOR_UD, false, 0);
-    if (code == EXIT_NPF) {
+    if (code >= MHV_SVM_EXIT_VMRUN && code <= MHV_SVM_EXIT_SKINIT &&
+        !(requested_2 >> (code - MHV_SVM_EXIT_VMRUN) & 1))
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
+    if (code == MHV_SVM_EXIT_NPF) {
         const struct mhv_vmcb *effective =
             (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
         mhv_exit(vp, processor->blocks, code, silicon->error_code, effective->control.exit_info_2);
@@ -155,7 +156,7 @@ static enum next offer_interrupt(struct mhv_processor *processor, struct mhv_vp 
     if (!processor->stop_on_window || !open)
         return NEXT_GO_ON;
     if (vp->vmcb->control.intercept_instructions1 & INTERCEPT_VINTR) {
-        mhv_exit(vp, processor->blocks, EXIT_VINTR, 0, 0);
+        mhv_exit(vp, processor->blocks, MHV_SVM_EXIT_VINTR, 0, 0);
         return NEXT_EXIT;
     }
     vp->vmcb->control.virtual_interrupt &= ~(uint64_t)V_IRQ;
@@ -199,7 +200,7 @@ static bool step_once(struct mhv_processor *processor, struct mhv_vp *vp,
     if (mhv_instruction_at(processor, silicon, &instruction, bytes) &&
         mhv_guard_forbids(bytes, INSTRUCTION_BYTES)) {
         processor->event.kind = EVENT_TRAP;
-        processor->event.trap = 256 + EXIT_EXCEPTION + VECTOR_UD;
+        processor->event.trap = 256 + MHV_SVM_EXIT_EXCP0 + MHV_VECTOR_UD;
         return true;
     }
     const bool shadowed = silicon->hflags & MHV_HF_INHIBIT;
