@@ -112,9 +112,7 @@ def doctor(as_json: Json = False, plain: Plain = False) -> None:
 @app.command()
 def tour(
     plain: Plain = False,
-    pause: Annotated[
-        bool, typer.Option("--pause/--no-pause", help="Wait for Enter between the scenes.")
-    ] = False,
+    pause: Annotated[bool, typer.Option("--pause", help="Wait for Enter between the scenes.")] = False,
 ) -> None:
     """Show, on guests that run, what ring -1 sees."""
     from minihv.cli.tour import play
@@ -148,7 +146,7 @@ def main() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         try:
-            app()
+            app(prog_name="minihv")
         finally:
             sys.stdout.flush()
     except MinihvError as refusal:

@@ -1,0 +1,78 @@
+import json
+import sys
+
+import msgspec
+import pytest
+
+from minihv.cli.output import harmless, is_plain, print_json, print_table
+
+ROWS = [("IOIO", 1505), ("HLT", 1)]
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return monkeypatch
+
+
+def test_terminal_gets_colour(terminal: pytest.MonkeyPatch) -> None:
+    assert not is_plain(False)
+
+
+def test_plain_may_be_asked_for(terminal: pytest.MonkeyPatch) -> None:
+    assert is_plain(True)
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_environment_may_ask_for_plain(terminal: pytest.MonkeyPatch, name: str, value: str) -> None:
+    terminal.setenv(name, value)
+    assert is_plain(False)
+
+
+def test_empty_no_color_asks_for_nothing(terminal: pytest.MonkeyPatch) -> None:
+    terminal.setenv("NO_COLOR", "")
+    assert not is_plain(False)
+
+
+def test_pipe_is_plain(terminal: pytest.MonkeyPatch) -> None:
+    terminal.setattr(sys.stdout, "isatty", lambda: False)
+    assert is_plain(False)
+
+
+def test_plain_table_aligns_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("Exits", ("exit", "count"), ROWS, plain=True)
+    assert capsys.readouterr().out == "Exits\nexit  count\nIOIO  1,505\nHLT       1\n"
+
+
+def test_rich_table_has_every_cell_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("Exits", ("exit", "count"), [("[bold]x", 7)], plain=False)
+    assert "[bold]x" in capsys.readouterr().out
+
+
+def test_table_without_rich_is_plain(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minihv.cli.output.find_spec", lambda _name: None)
+    print_table("Exits", ("exit", "count"), ROWS, plain=False)
+    assert capsys.readouterr().out.startswith("Exits\nexit  count\n")
+
+
+def test_json_is_one_value_and_a_line_end(capsys: pytest.CaptureFixture[str]) -> None:
+    class Pair(msgspec.Struct):
+        name: str
+        value: int
+
+    print_json([Pair("é", 1)])
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == [{"name": "é", "value": 1}]
+    assert shown.endswith("]\n")
+
+
+def test_text_of_a_guest_has_no_power_over_a_terminal() -> None:
+    assert harmless("a\x1b[2Jb\x07\x9b\x7f") == "a\\x1b[2Jb\\x07\\x9b\\x7f"
+
+
+def test_lines_tabs_and_letters_stay_as_they_are() -> None:
+    assert harmless("é\tx\r\n") == "é\tx\r\n"

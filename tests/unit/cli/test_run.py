@@ -1,0 +1,327 @@
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine, GuestWriter
+from elf_files import Elf
+
+from minihv.cli.run import parse_size
+from minihv.errors import ConfigurationError
+
+FOR_EVER, PRINTS_FOR_EVER = "ebfe", "b041 e6e9 ebfc"
+HALTS, SHUTS_DOWN_WITH_3, TRIPLE_FAULTS = "faf4", "b003 e6f4", "0f0b"
+READS_BEYOND_ITS_RAM = "48a1 0000d80300000000"
+WAITS_FOR_AN_INTERRUPT = "fb f4"
+PRINTS = "b0{:02x} e6e9"
+COUNTERS = {
+    "blocks", "exits", "exits_total", "tlb_fills", "walk_references", "interrupts", "exceptions",
+    "hypercalls", "world_switches",
+}  # fmt: skip
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="the host does not list the children of a process"
+)
+
+
+def prints(text: bytes) -> str:
+    """Code that prints ``text`` and halts."""
+    return "".join(PRINTS.format(byte) for byte in text) + HALTS
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("64M", 64 << 20), ("1G", 1 << 30), ("512k", 512 << 10), ("4096", 4096), ("2 MiB", 2 << 20)],
+)
+def test_size_is_a_number_with_a_unit(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "M", "-1M", "1.5G", "64T", "64 x"])
+def test_size_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        parse_size(text)
+    assert str(refused.value) == (
+        f"A size is a number with K, M or G behind it, not {text!r}: write 64M or 1G."
+    )
+
+
+REFUSALS = {
+    (
+        "01_helo",
+    ): "A guest must be a file or a built-in program, which '01_helo' is not, did you mean '01_hello'?",
+    ("zzz",): "A guest must be a file or a built-in program, which 'zzz' is not; "
+    "`minihv guests` lists them all.",
+    ("./nothing",): "A guest must be a file or a built-in program, and no file is at './nothing': "
+    "check the path, or choose one of `minihv guests`.",
+    ("/",): "A guest image must be a file, which / is not; `minihv guests` lists the built-in ones.",
+    ("1", "--memory", "0"): "A guest must have between 2 MiB and 8 GiB of memory, not 0x0 bytes; "
+    "choose another --memory.",
+    ("1", "--memory", "1M"): "A guest must have between 2 MiB and 8 GiB of memory, not 0x100000 bytes; "
+    "choose another --memory.",
+    ("1", "--memory", "99999G"): "A guest must have between 2 MiB and 8 GiB of memory, "
+    "not 0x61a7c0000000 bytes; choose another --memory.",
+    ("1", "--memory", "4097K"): "The memory of a guest must be a multiple of 0x1000 bytes, not 0x400400; "
+    "choose another --memory.",
+    ("1", "--memory", "much"): "A size is a number with K, M or G behind it, not 'much': write 64M or 1G.",
+    ("1", "--vps", "33"): "A guest must have between 1 and 32 VPs, not 33; choose another --vps.",
+    ("1", "--lps", "0"): "A machine has 1 to 32 logical processors, not 0: choose --lps in that range.",
+    ("1", "--lps", "33"): "A machine has 1 to 32 logical processors, not 33: choose --lps in that range.",
+    ("1", "--paging", "foo"): "The paging mode must be one of slat, hardware, not 'foo'.",
+    ("1", "--blocks", "0"): "A budget is at least one block, not 0: leave --blocks out for none.",
+    ("1", "--blocks", "-5"): "A budget is at least one block, not -5: leave --blocks out for none.",
+    ("1", "--trace", "/no/x"): "A trace is written to a file that can be made, and /no/x cannot "
+    "(No such file or directory): choose another name.",
+    ("1", "--trace", "/"): "A trace is written to a file that can be made, and / cannot "
+    "(Is a directory): choose another name.",
+}
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), REFUSALS.items(), ids=[" ".join(key) for key in REFUSALS])
+def test_what_cannot_be_is_refused(minihv: CommandLine, arguments: tuple[str, ...], sentence: str) -> None:
+    done = minihv("run", *arguments)
+    assert (done.status, done.out, done.err) == (2, "", f"minihv: {sentence}\n")
+
+
+@pytest.mark.parametrize("vps", ["0", "-1"])
+def test_partition_without_processors_is_refused(minihv: CommandLine, vps: str) -> None:
+    done = minihv("run", "01_hello", "--vps", vps)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.endswith(f"not {vps}: choose --vps in that range.\n")
+
+
+def test_paging_mode_that_is_nearly_right_is_told_the_nearest(minihv: CommandLine) -> None:
+    assert "did you mean 'hardware'?" in minihv("run", "1", "--paging", "hardwear").err
+
+
+def test_unknown_core_is_refused(minihv: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIHV_CORE", "fast")
+    done = minihv("run", "01_hello")
+    sentence = "MINIHV_CORE must be native or reference, not 'fast': unset it for the fast default."
+    assert (done.status, done.err) == (2, f"minihv: {sentence}\n")
+
+
+def test_text_file_is_no_guest(minihv: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "guest.txt"
+    path.write_text("#!/bin/sh\n")
+    done = minihv("run", path)
+    assert done.status == 2
+    assert "guest.txt" in done.err and "ELF" in done.err
+
+
+def test_image_of_another_machine_is_no_guest(minihv: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "arm.elf"
+    path.write_bytes(Elf(machine=183).build())
+    done = minihv("run", path)
+    assert done.status == 2
+    assert "arm.elf" in done.err and "183" in done.err
+
+
+def test_unreadable_file_is_no_guest(
+    minihv: CommandLine, guest: GuestWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    path = guest(HALTS)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert minihv("run", path).err == (
+        f"minihv: A guest image must be readable, and {path} is not (Permission denied); "
+        "check its permissions.\n"
+    )
+
+
+def test_trace_is_not_written_over_the_guest(minihv: CommandLine, guest: GuestWriter) -> None:
+    path = guest(HALTS)
+    before = path.read_bytes()
+    assert minihv("run", path, "--trace", path).err == (
+        f"minihv: A trace may not be written over the guest that it tells of, and {path} is that guest: "
+        "choose another name.\n"
+    )
+    assert path.read_bytes() == before
+
+
+def test_trace_of_before_survives_a_refused_run(minihv: CommandLine, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text("precious")
+    minihv("run", "nothing", "--trace", trace)
+    assert trace.read_text() == "precious"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the host has no /dev/full")
+def test_trace_that_does_not_fit_is_a_sentence(minihv: CommandLine) -> None:
+    done = minihv("run", "01_hello", "--trace", "/dev/full")
+    assert done.status == 2
+    assert done.err == (
+        "minihv: A trace must be written to its end, and /dev/full cannot be (No space left on device): "
+        "free some space, or choose another place.\n"
+    )
+
+
+def test_json_has_exactly_its_fields(minihv: CommandLine) -> None:
+    report = json.loads(minihv("run", "02_discovery", "--json").out)
+    assert {"guest", "stopped", "console", "counters", "partitions"} <= set(report)
+    assert set(report) - {"guest", "stopped", "console", "counters", "partitions"} == {"why", "exit_status"}
+    assert set(report["counters"]) == COUNTERS
+    assert [set(one) for one in report["partitions"]] == [
+        {"id", "name", "stopped", "why", "exit_status", "counters"}
+    ]
+    assert report["partitions"][0]["counters"] == report["counters"]
+
+
+def test_json_is_all_that_is_printed(minihv: CommandLine) -> None:
+    done = minihv("run", "01_hello", "--json")
+    assert json.loads(done.out)["console"] == "Hello from ring 0 of a partition.\n"
+    assert done.err == ""
+
+
+def test_people_get_the_console_and_then_the_counts(minihv: CommandLine) -> None:
+    lines = minihv("run", "01_hello").out.splitlines()
+    assert lines[0] == "Hello from ring 0 of a partition."
+    assert lines[2] == "01_hello: halted (every VP executed HLT with interrupts disabled)"
+    counts = [line.split() for line in lines[3:]]
+    assert ["IOIO", "34"] in counts and ["HLT", "1"] in counts and ["total", "35"] in counts
+
+
+@pytest.mark.parametrize(
+    ("code", "stopped", "status"),
+    [
+        (HALTS, "halted", 0),
+        (SHUTS_DOWN_WITH_3, "shutdown", 1),
+        ("b000 e6f4", "shutdown", 0),
+        (TRIPLE_FAULTS, "triple_fault", 1),
+        (READS_BEYOND_ITS_RAM, "stuck", 1),
+        (WAITS_FOR_AN_INTERRUPT, "stuck", 1),
+        (FOR_EVER, "budget", 0),
+    ],
+)
+def test_end_of_the_guest_is_named_and_is_the_status(
+    minihv: CommandLine, guest: GuestWriter, code: str, stopped: str, status: int
+) -> None:
+    done = minihv("run", guest(code), "--memory", "61M", "--blocks", "50000", "--json")
+    assert (json.loads(done.out)["stopped"], done.status) == (stopped, status)
+
+
+def test_budget_is_kept_to_the_block(minihv: CommandLine, guest: GuestWriter) -> None:
+    report = json.loads(minihv("run", guest(FOR_EVER), "--blocks", "12345", "--json").out)
+    assert report["counters"]["blocks"] == 12345
+    assert report["why"] == "the block budget is used up"
+
+
+def test_last_line_of_the_console_gets_an_end(minihv: CommandLine, guest: GuestWriter) -> None:
+    assert minihv("run", guest(prints(b"no end"))).out.startswith("no end\n\nguest.elf: halted")
+
+
+def test_letters_of_several_bytes_stay_whole(minihv: CommandLine, guest: GuestWriter) -> None:
+    path = guest(prints("é→\n".encode()))
+    assert minihv("run", path).out.startswith("é→\n")
+    assert json.loads(minihv("run", path, "--json").out)["console"] == "é→\n"
+
+
+def test_guest_has_no_power_over_the_terminal(minihv: CommandLine, guest: GuestWriter) -> None:
+    assert minihv("run", guest(prints(b"\x1b[2J\xff\n"))).out.startswith("\\x1b[2J\ufffd\n")
+
+
+def test_console_is_shown_while_the_guest_runs(minihv: CommandLine, guest: GuestWriter) -> None:
+    code = PRINTS.format(ord("A")) + FOR_EVER
+    process = minihv.start("run", guest(code))
+    assert process.stdout
+    assert process.stdout.read(1) == "A"
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate()
+
+
+@needs_proc
+@pytest.mark.parametrize("core", ["native", "reference"])
+@pytest.mark.parametrize("code", [FOR_EVER, PRINTS_FOR_EVER], ids=["silent", "printing"])
+def test_interrupted_run_says_what_it_has(
+    minihv: CommandLine, guest: GuestWriter, monkeypatch: pytest.MonkeyPatch, code: str, core: str
+) -> None:
+    monkeypatch.setenv("MINIHV_CORE", core)
+    process = minihv.start("run", guest(code), "--json")
+    interrupt_when_it_runs(process.pid)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (130, "")
+    report = json.loads(out)
+    assert (report["stopped"], report["why"]) == ("budget", "it was interrupted, and could have gone on")
+    assert nobody_is_left(process.pid)
+
+
+@needs_proc
+@pytest.mark.parametrize("name", ["trace.json", "trace.jsonl"])
+def test_interrupted_trace_is_whole(
+    minihv: CommandLine, guest: GuestWriter, tmp_path: Path, name: str
+) -> None:
+    trace = tmp_path / name
+    process = minihv.start("run", guest(PRINTS_FOR_EVER), "--trace", trace)
+    interrupt_when_it_runs(process.pid)
+    process.communicate()
+    text = trace.read_text()
+    events = json.loads(text)["traceEvents"] if name.endswith(".json") else map(json.loads, text.splitlines())
+    assert "IOIO" in {event["name"] for event in events}
+
+
+@needs_proc
+def test_end_of_the_command_is_the_end_of_its_guest(minihv: CommandLine, guest: GuestWriter) -> None:
+    process = minihv.start("run", guest(FOR_EVER))
+    (child,) = children_of(process.pid)
+    process.terminate()
+    process.communicate()
+    deadline = time.monotonic() + 20
+    while runs(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not runs(child)
+
+
+@pytest.mark.parametrize(
+    ("plain", "environment"), [((), {"NO_COLOR": "1"}), (("--plain",), {}), ((), {"TERM": "dumb"})]
+)
+def test_terminal_that_wants_no_colour_gets_none(
+    minihv: CommandLine, plain: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    shown = minihv.on_terminal("run", "02_discovery", *plain, **environment)
+    assert "29 held" in shown
+    assert "\x1b" not in shown
+
+
+def test_terminal_gets_colour(minihv: CommandLine) -> None:
+    assert "\x1b[1m" in minihv.on_terminal("run", "01_hello")
+
+
+def test_terminal_sees_how_far_a_long_run_is(minihv: CommandLine, guest: GuestWriter) -> None:
+    shown = minihv.on_terminal("run", guest(FOR_EVER), "--blocks", "5000000")
+    assert "2,000,000 of 5,000,000 blocks" in shown
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that the command started, as soon as there is one and it had time to begin."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    while not listed.read_text().split():
+        time.sleep(0.02)
+    time.sleep(0.4)
+    return [int(child) for child in listed.read_text().split()]
+
+
+def interrupt_when_it_runs(pid: int) -> None:
+    """Ctrl-C, as a terminal sends it to everybody."""
+    children_of(pid)
+    os.killpg(pid, signal.SIGINT)
+
+
+def runs(pid: int) -> bool:
+    """Whether the process exists, and is not only waiting for somebody to ask how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def nobody_is_left(group: int) -> bool:
+    """Whether no process of ``group`` exists any more."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
