@@ -13,6 +13,15 @@ from elf_files import Elf, Part
 from minihv.cli.main import main
 
 COMMAND = (sys.executable, "-m", "minihv")
+TAKE_TERMINAL = """
+import os, sys
+terminal = os.open(sys.argv[1], os.O_RDWR)
+for descriptor in (0, 1, 2):
+    os.dup2(terminal, descriptor)
+os.close(terminal)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""The first terminal that the leader of a session opens is the one whose Ctrl-C it gets."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,19 @@ class CommandLine:
         os.close(above)
         assert process.returncode == 0, shown
         return shown
+
+
+def start_at_terminal(*arguments: str, until: str) -> "tuple[subprocess.Popen[bytes], int, str]":
+    """The command in a session of its own, the end of its terminal at which one types, and what it shows
+    up to ``until``."""
+    above, below = pty.openpty()
+    command = [sys.executable, "-c", TAKE_TERMINAL, os.ttyname(below), *COMMAND, *arguments]
+    process = subprocess.Popen(command, start_new_session=True)
+    shown = ""
+    while until not in shown:
+        shown += os.read(above, 4096).decode()
+    os.close(below)
+    return process, above, shown
 
 
 def read_all(terminal: int) -> str:

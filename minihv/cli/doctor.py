@@ -117,12 +117,12 @@ def package(name: str, purpose: str, get: str) -> Finding:
 
     def probe() -> str:
         import_module(name)
-        return version(name)
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "of unknown version"
 
-    try:
-        return attempt(name, probe, purpose, get)
-    except PackageNotFoundError:
-        return Finding(name, WORKS, "of unknown version", purpose, get)
+    return attempt(name, probe, purpose, get)
 
 
 def engine() -> str:
