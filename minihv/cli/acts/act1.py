@@ -80,8 +80,8 @@ def first_instructions(tell: Narrator) -> None:
         instruction *VMRUN* makes the real processor load them and go on as the guest."""
     )
     tell.say(
-        """The VMCB also lists the *intercepts*: what the guest may not do without ring -1. CR3 is the
-        register that leads to the guest's page tables, RIP the one that leads to its next instruction."""
+        """The VMCB also lists the *intercepts*: what the guest may not do without ring -1. Of the guest's
+        registers, RIP leads to the next instruction and RSP to the stack; CR3 has its scene later."""
     )
     with GuestSession("01_hello", memory_bytes=SMALL_MEMORY) as session:
         vp = session.partition.vps[0]
@@ -137,8 +137,9 @@ def first_exit(tell: Narrator) -> None:
 def who_is_there(tell: Narrator) -> None:
     """CPUID and hypercalls of a guest that knows where it is."""
     tell.say(
-        """A guest need not know any of this. But it may ask: the instruction *CPUID* tells about the
-        processor, and ring -1 answers it. Windows and Linux look at leaf 0x40000000 for a name."""
+        """A guest need not know any of this. But it may ask: the instruction *CPUID* answers questions about
+        the processor, by number, and ring -1 chooses the answers. Number 0x40000000 asks for the name of the
+        hypervisor; Windows and Linux do that when they start."""
     )
     with GuestSession("02_discovery", memory_bytes=SMALL_MEMORY) as session:
         asked, calls = conversation(session)
@@ -190,8 +191,8 @@ def call_row(rcx: int, rax: int) -> str:
 def one_address(tell: Narrator) -> None:
     """The two-stage walk of an instruction fetch, and what the TLB saves."""
     tell.say(
-        """An address in an instruction is a *guest virtual address*, GVA. The guest's *page tables*, trees in
-        memory of one table for each level, lead from it to a *guest physical address*, GPA. But the guest's
+        """An address in an instruction is a *guest virtual address*, GVA. CR3 leads to the guest's *page tables*, a
+        tree in memory, and they lead from the GVA to a *guest physical address*, GPA. But the guest's
         memory is only a share of the machine's: second tables, the hypervisor's, lead from every GPA to a
         *system physical address*, SPA. Following both is a *two-stage walk*, and the feature is called
         *SLAT*, second level address translation."""
@@ -199,7 +200,8 @@ def one_address(tell: Narrator) -> None:
     tell.say(
         """The guest's tables lie in its own memory, at GPAs. So each of them has to be translated before it
         can be read. This is what it takes to fetch one instruction. Each number is one entry that was read;
-        the four columns are the levels of the second tables, each row ends with a table of the guest's:"""
+        the four columns are the levels of the second tables, PML4 on top and PT at the bottom, and each row
+        ends with one of the guest's:"""
     )
     with SmallGuest(READ_TWICE_AND_FORGET) as guest:
         seen: list[Reference] = []
