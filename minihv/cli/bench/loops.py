@@ -13,7 +13,7 @@ DATA = 0x20_0000
 """What loads and stores touch begins here."""
 
 Line = tuple[str, str]
-"""Machine code in hexadecimal, and the assembly it comes from (a test disassembles the one and compares)."""
+"""Machine code in hexadecimal, and the assembly it comes from. A test disassembles the one and compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +59,28 @@ QUARTER_ROUND: tuple[Line, ...] = (
 )
 """Of the ChaCha stream cipher: additions, exclusive ors and rotations of four 32-bit words."""
 
-ALU = Listing(before=(), body=QUARTER_ROUND * 10)
-"""Ten quarter rounds: a block of 122 instructions without memory, as compilers unroll a cipher."""
+ALU = Listing(before=(), body=QUARTER_ROUND * 20)
+"""What the twenty rounds of ChaCha20 do to one column: 242 instructions without memory or a jump."""
 
 
 def _add_to_word(number: int) -> tuple[Line, ...]:
-    displacement, place = f"{8 * number:02x}", f" + {8 * number:#x}" if number > 1 else " + 8" if number else ""
+    at = 8 * number
+    place = f" + {at:#x}" if at > 9 else f" + {at}" if at else ""
     return (
-        (f"488b46{displacement}", f"mov rax, qword ptr [rsi{place}]"),
+        (f"488b46{at:02x}", f"mov rax, qword ptr [rsi{place}]"),
         ("4801d0", "add rax, rdx"),
-        (f"488947{displacement}", f"mov qword ptr [rdi{place}], rax"),
+        (f"488947{at:02x}", f"mov qword ptr [rdi{place}], rax"),
     )
 
 
 MEMORY = Listing(
-    before=(("be00002000", "mov esi, 0x200000"), ("bf00003000", "mov edi, 0x300000")),
+    before=(("be00002000", "mov esi, 0x200000"), ("bf00002900", "mov edi, 0x290000")),
     body=(
         *chain.from_iterable(_add_to_word(number) for number in range(15)),
         ("4881c678000000", "add rsi, 0x78"),
         ("4881c778000000", "add rdi, 0x78"),
         ("81e6ff3f2000", "and esi, 0x203fff"),
-        ("81e7ff3f3000", "and edi, 0x303fff"),
+        ("81e7ff3f2900", "and edi, 0x293fff"),
     ),
 )
 """Fifteen words of one array, plus a constant, to another; both are 16 KiB and used over and over."""
@@ -88,11 +89,16 @@ TIGHT = Listing(before=(), body=(("48ffc0", "inc rax"),))
 """The shortest loop: a block of three instructions, the worst case for whoever counts blocks."""
 
 STRIDE = Listing(
-    before=(("bb00004000", "mov ebx, 0x400000"),),
+    before=(("bb00000002", "mov ebx, 0x2000000"),),
     body=(
         ("488b03", "mov rax, qword ptr [rbx]"),
-        ("4881c300100000", "add rbx, 0x1000"),
+        ("4881c340100000", "add rbx, 0x1040"),
         ("81e3ffffff01", "and ebx, 0x1ffffff"),
-        ("81cb00004000", "or ebx, 0x400000"),
+        ("81cb00000002", "or ebx, 0x2000000"),
     ),
 )
+"""One load from each of 8192 pages, over and over and each time from another line: more pages than the
+engine's TLB holds."""
+
+STRIDE_PAGES = 8192
+STRIDE_FROM = 0x200_0000

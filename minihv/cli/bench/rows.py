@@ -7,10 +7,9 @@ Next: ``minihv.cli.bench.sides``
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from operator import ge, le
-from statistics import median
+from statistics import mean, median
 from typing import Literal
 
 Side = Callable[[], float]
@@ -33,7 +32,8 @@ class Goal:
 
     def holds(self, value: float, ratio: float) -> bool:
         """Whether a row with this value and this ratio keeps it."""
-        return (le if self.sign == "<=" else ge)(ratio if self.of == "ratio" else value, self.bound)
+        number = ratio if self.of == "ratio" else value
+        return number <= self.bound if self.sign == "<=" else number >= self.bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +65,29 @@ class Effort:
         """``count``, scaled; at least one."""
         return max(1, int(count * self.scale))
 
-    def pairs(self, name: str, ours: Side, theirs: Side, *, warm: bool = True) -> list[Pair]:
-        """Both sides, in turns, and who begins alternates. The first pair only warms up, if ``warm``."""
+    def pairs(self, name: str, ours: Side, theirs: Side, turns: int = 1) -> list[Pair]:
+        """``rounds`` pairs, each the mean of ``turns`` turns; who begins alternates.
+
+        A first pair only warms up and is not counted.
+        """
         found: list[Pair] = []
-        for number in range(-1 if warm else 0, self.rounds):
-            self.tell(f"{name}: " + ("warming up" if number < 0 else f"round {number + 1} of {self.rounds}"))
-            if number % 2:
-                second = theirs()
-                pair = ours(), second
-            else:
-                pair = ours(), theirs()
+        for number in range(-1, self.rounds):
+            self.tell(
+                f"{name}: round {number + 1} of {self.rounds}" if number >= 0 else f"{name}: warming up"
+            )
+            taken = [both(ours, theirs, ours_first=turn % 2 == 0) for turn in range(turns)]
+            pair = mean(mine for mine, _ in taken), mean(other for _, other in taken)
             if number >= 0:
                 found.append(pair)
         return found
+
+
+def both(ours: Side, theirs: Side, *, ours_first: bool) -> Pair:
+    """One turn of each side."""
+    if ours_first:
+        return ours(), theirs()
+    other = theirs()
+    return ours(), other
 
 
 def row(name: str, unit: str, against: str, pairs: Iterable[Pair], goal: Goal | None = None) -> Row:
@@ -89,13 +99,14 @@ def row(name: str, unit: str, against: str, pairs: Iterable[Pair], goal: Goal | 
     return Row(name, value, unit, against, against_value, ratio, None if goal is None else str(goal), holds)
 
 
-def nanoseconds(work: Callable[[], object], count: int = 1) -> float:
-    """What one of ``count`` parts of ``work`` costs. Time of this thread, so that waiting for others is not in it."""
-    start = time.thread_time_ns()
+def nanoseconds(
+    work: Callable[[], object], count: int = 1, clock: Callable[[], int] = time.thread_time_ns
+) -> float:
+    """What one of ``count`` parts of ``work`` costs. Time of this thread: waiting for others is not in it."""
+    start = clock()
     work()
-    return (time.thread_time_ns() - start) / count
+    return (clock() - start) / count
 
 
-def by_name(rows: Sequence[Row]) -> dict[str, Row]:
-    """Rows by their names, which are unique."""
-    return {found.name: found for found in rows}
+Measure = Callable[[Effort], Row | str]
+"""Measures a row, or says in a sentence why it is left out."""

@@ -14,8 +14,17 @@
 #include <string.h>
 
 enum { STUB_SPA = 0x1000, VMCB_SPA = 0x2000, HOST_SAVE_SPA = 0x3000, REST_SPA = 0x4000 };
-enum { EXIT_CPUID = 0x72, EXIT_HLT = 0x78, EXIT_VMMCALL = 0x81, CPUID_BYTES = 2, VMMCALL_BYTES = 3 };
-enum { INTERCEPT_1 = 1 << (EXIT_CPUID - 0x60) | 1 << (EXIT_HLT - 0x60), INTERCEPT_2 = 1 << 0 | 1 << 1 };
+enum {
+    EXIT_CPUID = 0x72,
+    EXIT_HLT = 0x78,
+    EXIT_VMMCALL = 0x81,
+    CPUID_BYTES = 2,
+    VMMCALL_BYTES = 3
+};
+enum {
+    INTERCEPT_1 = 1 << (EXIT_CPUID - 0x60) | 1 << (EXIT_HLT - 0x60),
+    INTERCEPT_2 = 1 << 0 | 1 << 1
+};
 enum { CR4 = 0x620, EFER = 1 << 12 | 1 << 11 | 1 << 10 | 1 << 8, EFER_BEFORE = EFER & ~(1 << 10) };
 static const uint64_t CR0_PAGED = 0x80010033;
 static const uint32_t MSR_EFER = 0xC0000080, MSR_VM_HSAVE_PA = 0xC0010117;
@@ -95,7 +104,8 @@ static bool open_engine(struct mhv_bare *bare, uint8_t *bytes, uint64_t byte_cou
 
 static void build_vmcb(struct mhv_vmcb *vmcb)
 {
-    const struct mhv_vmcb_segment code = {8, 0xA9B, UINT32_MAX, 0}, data = {16, 0xC93, UINT32_MAX, 0};
+    const struct mhv_vmcb_segment code = {8, 0xA9B, UINT32_MAX, 0},
+                                  data = {16, 0xC93, UINT32_MAX, 0};
     struct mhv_vmcb_save *save = &vmcb->save;
 
     memset(vmcb, 0, sizeof *vmcb);
@@ -128,7 +138,8 @@ static bool enter(struct mhv_bare *bare, uint8_t *bytes)
     return bare->halted;
 }
 
-struct mhv_bare *mhv_bare_create(const struct mhv_engine_api *api, uint8_t *bytes, uint64_t byte_count)
+struct mhv_bare *mhv_bare_create(const struct mhv_engine_api *api, uint8_t *bytes,
+                                 uint64_t byte_count)
 {
     struct mhv_bare *bare = calloc(1, sizeof *bare);
 
