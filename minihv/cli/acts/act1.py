@@ -191,11 +191,11 @@ def call_row(rcx: int, rax: int) -> str:
 def one_address(tell: Narrator) -> None:
     """The two-stage walk of an instruction fetch, and what the TLB saves."""
     tell.say(
-        """An address in an instruction is a *guest virtual address*, GVA. CR3 leads to the guest's *page tables*, a
-        tree in memory, and they lead from the GVA to a *guest physical address*, GPA. But the guest's
-        memory is only a share of the machine's: second tables, the hypervisor's, lead from every GPA to a
-        *system physical address*, SPA. Following both is a *two-stage walk*, and the feature is called
-        *SLAT*, second level address translation."""
+        """An address in an instruction is a *guest virtual address*, GVA. CR3 leads to the guest's
+        *page tables*, a tree in memory, and they lead from the GVA to a *guest physical address*, GPA. But
+        the guest's memory is only a share of the machine's: second tables, the hypervisor's, lead from every
+        GPA to a *system physical address*, SPA. Following both is a *two-stage walk*, and the feature is
+        called *SLAT*, second level address translation."""
     )
     tell.say(
         """The guest's tables lie in its own memory, at GPAs. So each of them has to be translated before it
