@@ -68,16 +68,16 @@ class Scheduler:
         return [vp for vp in self.queue if vp.state is VpState.READY and not vp.partition.has_stopped]
 
     def round(self, run_turn: RunTurn, budget: int) -> int:
-        """Gives each LP to the next ready VP once; at most ``budget`` blocks each. The blocks used in all."""
+        """Gives each LP to the next ready VP once, for ``budget`` blocks together. How many were used."""
         ready = self.ready()
-        quantum = min(budget, ALONE_QUANTUM if len(ready) == 1 else SHARED_QUANTUM)
+        quantum = ALONE_QUANTUM if len(ready) == 1 else SHARED_QUANTUM
         start, used_in_all = self.now, 0
         for lp, vp in zip(self.lps, ready, strict=False):
             lp.now = start
-            if vp.partition.has_stopped:
+            if vp.partition.has_stopped or used_in_all >= budget:
                 continue
             vp.handle.time_base = start - vp.counters.blocks
-            used = run_turn(vp, quantum)
+            used = run_turn(vp, min(quantum, budget - used_in_all))
             lp.now += used
             lp.busy += used
             lp.last = vp
