@@ -1,0 +1,30 @@
+"""The privilege masks that partitions are created with."""
+
+import pytest
+
+from minihv.hypervisor.privileges import CHILD, NONE, PARENT, Privilege
+
+OF_A_PARENT = Privilege.CREATE_PARTITIONS | Privilege.ACCESS_MEMORY_POOL | Privilege.CPU_MANAGEMENT
+
+
+def test_no_privilege_is_the_empty_mask() -> None:
+    assert int(NONE) == 0
+
+
+def test_child_shows_its_privileges_in_the_bits_of_the_tlfs() -> None:
+    assert int(CHILD) == 0x0000_0002_0000_08E3
+
+
+def test_parent_has_all_of_a_childs_privileges_and_three_more() -> None:
+    assert PARENT & CHILD == CHILD
+    assert PARENT & ~CHILD == OF_A_PARENT
+
+
+@pytest.mark.parametrize("privilege", list(OF_A_PARENT))
+def test_child_cannot_manage_partitions_memory_or_processors(privilege: Privilege) -> None:
+    assert not CHILD & privilege
+
+
+@pytest.mark.parametrize("privilege", [Privilege.ACCESS_SYNIC, Privilege.POST_MESSAGES])
+def test_what_does_not_exist_yet_is_not_offered(privilege: Privilege) -> None:
+    assert not PARENT & privilege
