@@ -4,7 +4,8 @@
 // Spec: AMD APM vol. 2, "Long-Mode Interrupt Control Transfers"; Intel SDM vol. 3A, "Exception and
 //       Interrupt Handling in 64-bit Mode" and "Interrupt 8 - Double Fault Exception (#DF)".
 // Simplified: long mode only (no 16- and 32-bit gates); accessed bits of code descriptors are not
-// set.
+//             set; RF is pushed as 0, as the engine would show it to PUSHF for too long, and there are
+//             no breakpoints for it to hide.
 
 #include "inside.h"
 
@@ -153,13 +154,11 @@ static struct trouble push_frame(struct mhv_processor *processor, const struct m
                                  const struct delivery *delivery, uint32_t new_cpl,
                                  uint32_t external, uint64_t *rsp)
 {
-    const uint64_t rflags = mhv_silicon_rflags(silicon);
-    const bool is_fault = delivery->type == DELIVER_EXCEPTION && delivery->vector != MHV_VECTOR_DB;
     const uint64_t frame[6] = {
         delivery->error_code,
         delivery->type == DELIVER_SOFTWARE ? delivery->next_rip : silicon->rip,
         silicon->segments[MHV_CS].selector,
-        is_fault ? rflags | RFLAGS_RF : rflags,
+        mhv_silicon_rflags(silicon) & ~(uint64_t)RFLAGS_RF,
         silicon->gpr[MHV_RSP],
         silicon->segments[MHV_SS].selector,
     };
@@ -277,8 +276,6 @@ static struct delivery after_trouble(struct mhv_silicon *silicon, const struct d
     return second;
 }
 
-// A delivery takes the time of a block; else a handler that cannot be fetched would be entered for
-// ever at no time.
 static void count_delivery(struct mhv_processor *processor, struct mhv_vp *vp,
                            const struct delivery *delivery, uint64_t rip)
 {
@@ -287,7 +284,6 @@ static void count_delivery(struct mhv_processor *processor, struct mhv_vp *vp,
 
     mhv_tell(vp, processor->blocks, kind, rip, delivery->vector, delivery->error_code,
              delivery->cr2);
-    processor->blocks++;
     if (delivery->type == DELIVER_INTERRUPT)
         vp->counters.interrupts++;
     else if (delivery->vector < 32)

@@ -26,6 +26,7 @@ enum {
     EFER_LMA = 1 << MHV_EFER_LMA,
     EFER_NXE = 1 << MHV_EFER_NXE,
     EFER_SVME = 1 << MHV_EFER_SVME,
+    RFLAGS_ZF = 1 << MHV_RFLAGS_ZF,
     RFLAGS_TF = 1 << MHV_RFLAGS_TF,
     RFLAGS_IF = 1 << MHV_RFLAGS_IF,
     RFLAGS_NT = 1 << MHV_RFLAGS_NT,
@@ -110,7 +111,8 @@ struct mhv_processor {
         invalid_address_offset; // where the engine keeps the address of its last refused access
     struct seen seen[SEEN_COUNT];
     uint64_t fetch_fills;           // translations of code that the engine was given so far
-    uint64_t block_end, block_next; // single steps: the block that is being stepped through
+    uint64_t block_begin, block_end; // single steps: the block that is being stepped through
+    uint64_t block_next, block_print;
     int engine_error;
 };
 
@@ -150,6 +152,19 @@ void mhv_tell(struct mhv_vp *vp, uint64_t blocks, uint32_t kind, uint64_t rip, u
               uint64_t b, uint64_t c);
 bool mhv_trace_is_full(const struct mhv_vp *vp);
 void mhv_exit(struct mhv_vp *vp, uint64_t blocks, uint64_t code, uint64_t info_1, uint64_t info_2);
+
+// run.c
+bool mhv_enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
+                         struct mhv_silicon *silicon);
+enum next mhv_handle(struct mhv_processor *processor, struct mhv_vp *vp,
+                     struct mhv_silicon *silicon);
+enum next mhv_offer_interrupt(struct mhv_processor *processor, struct mhv_vp *vp,
+                              struct mhv_silicon *silicon);
+enum next mhv_begin(struct mhv_processor *processor, struct mhv_vp *vp);
+enum mhv_stop mhv_finish(struct mhv_processor *processor, struct mhv_vp *vp, enum next next);
+
+// step.c
+bool mhv_step_once(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon);
 
 // fill.c
 bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *fill, void *user);

@@ -6,7 +6,7 @@
 //
 // The engine stops only where its state is exact: at the start of a block, or on an instruction
 // that trapped. Its registers are then copied to the VP's context, `silicon` below, changed there,
-// and put back. In the order of a first reading: mhv_processor_run, go_on, handle.
+// and put back. In the order of a first reading: mhv_processor_run, go_on, mhv_handle.
 
 #include "inside.h"
 
@@ -17,7 +17,8 @@ enum {
     V_IGNORE_TPR = 1 << 20,
     EVENT_VALID_BIT = 31,
     EVENT_ERROR_BIT = 11,
-    INTERCEPT_VINTR = 1 << 4
+    INTERCEPT_VINTR = 1 << 4,
+    PF_FETCH = 1 << 4,
 };
 
 static bool fetch_is_suspect(struct mhv_processor *processor, const struct mhv_silicon *silicon)
@@ -63,6 +64,7 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
         struct touch touch = {.gva = effective->control.exit_info_2};
         touch.result.outcome = MHV_PAGE_FAULT;
         touch.result.error_code = silicon->error_code;
+        processor->blocks += silicon->error_code & PF_FETCH || touch.gva == silicon->rip;
         return mhv_refuse(processor, vp, silicon, &touch);
     }
     if ((code == MHV_SVM_EXIT_CR8_READ && !(vp->vmcb->control.intercept_cr_read >> 8 & 1)) ||
@@ -80,6 +82,7 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
         !(requested_2 >> (code - MHV_SVM_EXIT_VMRUN) & 1))
         return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
     if (code == MHV_SVM_EXIT_NPF) {
+        processor->blocks += silicon->error_code & PF_FETCH ? 1 : 0;
         const struct mhv_vmcb *effective =
             (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
         mhv_exit(vp, processor->blocks, code, silicon->error_code, effective->control.exit_info_2);
@@ -88,7 +91,9 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
     return mhv_handle_exit(processor, vp, silicon, code);
 }
 
-static enum next handle(struct mhv_processor *processor, struct mhv_vp *vp,
+// A block that cannot be fetched takes its time too; else a handler that cannot would be entered
+// for ever at no time.
+enum next mhv_handle(struct mhv_processor *processor, struct mhv_vp *vp,
                         struct mhv_silicon *silicon)
 {
     struct touch touch;
@@ -102,6 +107,7 @@ static enum next handle(struct mhv_processor *processor, struct mhv_vp *vp,
     case EVENT_TRAP:
         return handle_trap(processor, vp, silicon);
     case EVENT_FAULT:
+        processor->blocks += processor->event.fault_access.kind == MHV_EXECUTE;
         fill_in_address(processor, &touch);
         return mhv_refuse(processor, vp, silicon, &touch);
     case EVENT_FLIP:
@@ -143,7 +149,7 @@ static enum next inject(struct mhv_processor *processor, struct mhv_vp *vp,
 
 // V_IRQ: delivered as soon as the guest lets it in. stop_on_window makes the block hook watch for
 // that.
-static enum next offer_interrupt(struct mhv_processor *processor, struct mhv_vp *vp,
+enum next mhv_offer_interrupt(struct mhv_processor *processor, struct mhv_vp *vp,
                                  struct mhv_silicon *silicon)
 {
     const uint64_t virtual_interrupt = vp->vmcb->control.virtual_interrupt;
@@ -167,7 +173,7 @@ static enum next offer_interrupt(struct mhv_processor *processor, struct mhv_vp 
 }
 
 // Puts the registers into the engine and lets it run until an event. False: the engine refused.
-static bool enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
+bool mhv_enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
                             struct mhv_silicon *silicon)
 {
     const struct mhv_engine_api *api = &processor->api;
@@ -185,47 +191,17 @@ static bool enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
     if (api->context_save(processor->engine, vp->context) != MHV_UC_OK)
         return false;
     api->reg_read(processor->engine, MHV_UC_RFLAGS, &rflags);
-    mhv_silicon_set_rflags(silicon, rflags);
+    // RF hides breakpoints, of which there are none; the engine clears it only where a block ends.
+    mhv_silicon_set_rflags(silicon, rflags & ~(uint64_t)RFLAGS_RF);
     return processor->event.kind != EVENT_NONE;
-}
-
-// One instruction with a block of its own: the interrupt shadow ends a block after one instruction.
-// The guest's own shadow (STI, MOV SS) is kept: the engine forgets it when two of them meet.
-static bool step_once(struct mhv_processor *processor, struct mhv_vp *vp,
-                      struct mhv_silicon *silicon)
-{
-    struct mhv_instruction instruction = {0};
-    uint8_t bytes[INSTRUCTION_BYTES];
-
-    if (mhv_instruction_at(processor, silicon, &instruction, bytes) &&
-        mhv_guard_forbids(bytes, INSTRUCTION_BYTES)) {
-        processor->event.kind = EVENT_TRAP;
-        processor->event.trap = 256 + MHV_SVM_EXIT_EXCP0 + MHV_VECTOR_UD;
-        return true;
-    }
-    const bool shadowed = silicon->hflags & MHV_HF_INHIBIT;
-    const bool shadows =
-        instruction.map == 0 && (instruction.opcode == 0xFB ||
-                                 (instruction.opcode == 0x8E && (instruction.modrm >> 3 & 7) == 2));
-    silicon->hflags |= MHV_HF_INHIBIT;
-    processor->step = STEP_FIRST;
-    const bool entered = enter_and_leave(processor, vp, silicon);
-    processor->step_began = processor->step != STEP_FIRST;
-    processor->step = STEP_NONE;
-    silicon->hflags &= ~(uint32_t)MHV_HF_INHIBIT;
-    if (processor->event.kind == EVENT_STEPPED && shadows && !shadowed)
-        silicon->hflags |= MHV_HF_INHIBIT;
-    else if (processor->event.kind != EVENT_STEPPED && shadowed)
-        silicon->hflags |= MHV_HF_INHIBIT;
-    return entered;
 }
 
 // The guard executes frames that could kill the engine one instruction at a time.
 static bool go_on(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
 {
     if (!processor->stepping_suspects)
-        return enter_and_leave(processor, vp, silicon);
-    const bool entered = step_once(processor, vp, silicon);
+        return mhv_enter_and_leave(processor, vp, silicon);
+    const bool entered = mhv_step_once(processor, vp, silicon);
     if (!fetch_is_suspect(processor, silicon)) {
         processor->stepping_suspects = false;
         processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
@@ -234,7 +210,7 @@ static bool go_on(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv
 }
 
 // Before anything runs: the VP's state is in the engine's hands, and what is pending is delivered.
-static enum next begin(struct mhv_processor *processor, struct mhv_vp *vp)
+enum next mhv_begin(struct mhv_processor *processor, struct mhv_vp *vp)
 {
     processor->blocks = vp->counters.blocks;
     if (processor->vp != vp || vp->reload) {
@@ -249,7 +225,7 @@ static enum next begin(struct mhv_processor *processor, struct mhv_vp *vp)
     return inject(processor, vp, mhv_silicon_of(vp->context));
 }
 
-static enum mhv_stop finish(struct mhv_processor *processor, struct mhv_vp *vp, enum next next)
+enum mhv_stop mhv_finish(struct mhv_processor *processor, struct mhv_vp *vp, enum next next)
 {
     vp->counters.blocks = processor->blocks;
     mhv_publish(vp);
@@ -262,64 +238,17 @@ enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *
                                 uint64_t until_block)
 {
     struct mhv_silicon *silicon = mhv_silicon_of(vp->context);
-    enum next next = begin(processor, vp);
+    enum next next = mhv_begin(processor, vp);
 
     processor->limit = until_block;
     processor->block_end = 0;
     while (next == NEXT_GO_ON && processor->blocks < processor->limit && !mhv_trace_is_full(vp)) {
-        next = offer_interrupt(processor, vp, silicon);
+        next = mhv_offer_interrupt(processor, vp, silicon);
         if (next != NEXT_GO_ON)
             break;
-        next = go_on(processor, vp, silicon) ? handle(processor, vp, silicon) : NEXT_ENGINE;
+        next = go_on(processor, vp, silicon) ? mhv_handle(processor, vp, silicon) : NEXT_ENGINE;
     }
-    return finish(processor, vp, next);
-}
-
-// A step inside a block is no new block. Where the block ends, the engine is asked before it
-// begins.
-static bool peek_block(struct mhv_processor *processor, struct mhv_vp *vp,
-                       struct mhv_silicon *silicon)
-{
-    processor->step = STEP_PEEK;
-    const bool entered = enter_and_leave(processor, vp, silicon);
-    processor->step = STEP_NONE;
-    if (processor->event.kind == EVENT_PEEKED)
-        processor->block_end = processor->event.block + processor->event.block_bytes;
-    return entered;
-}
-
-enum mhv_stop mhv_processor_step(struct mhv_processor *processor, struct mhv_vp *vp)
-{
-    struct mhv_silicon *silicon = mhv_silicon_of(vp->context);
-    struct mhv_instruction instruction;
-    uint8_t bytes[INSTRUCTION_BYTES];
-    enum next next = begin(processor, vp);
-
-    processor->limit = UINT64_MAX;
-    if (next == NEXT_GO_ON)
-        next = offer_interrupt(processor, vp, silicon);
-    const bool inside = processor->block_end != 0 && silicon->rip == processor->block_next &&
-                        silicon->rip < processor->block_end;
-    if (next == NEXT_GO_ON && !inside && !processor->stepping_suspects) {
-        processor->block_end = 0;
-        if (!peek_block(processor, vp, silicon))
-            return finish(processor, vp, NEXT_ENGINE);
-        if (processor->event.kind != EVENT_PEEKED)
-            return finish(processor, vp, handle(processor, vp, silicon));
-    }
-    if (next != NEXT_GO_ON)
-        return finish(processor, vp, next);
-    mhv_instruction_at(processor, silicon, &instruction, bytes);
-    processor->block_next = silicon->rip + instruction.length;
-    processor->step_began = false;
-    if (!step_once(processor, vp, silicon))
-        return finish(processor, vp, NEXT_ENGINE);
-    processor->blocks -= inside && processor->step_began; // the hook counted it, but no block began
-    if (processor->event.kind != EVENT_STEPPED) {
-        processor->block_end = 0;
-        next = handle(processor, vp, silicon);
-    }
-    return finish(processor, vp, next);
+    return mhv_finish(processor, vp, next);
 }
 
 enum mhv_stop mhv_vp_complete_port(struct mhv_processor *processor, struct mhv_vp *vp)
@@ -327,7 +256,7 @@ enum mhv_stop mhv_vp_complete_port(struct mhv_processor *processor, struct mhv_v
     struct mhv_silicon *silicon = mhv_silicon_of(vp->context);
 
     if (processor->vp != vp || vp->reload) {
-        if (begin(processor, vp) != NEXT_GO_ON)
+        if (mhv_begin(processor, vp) != NEXT_GO_ON)
             return MHV_STOP_ENGINE;
     }
     const enum next next = mhv_finish_port(processor, vp, silicon);

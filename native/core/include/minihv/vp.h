@@ -7,7 +7,7 @@
 
 // What was counted while one VP ran. Nothing here is estimated.
 struct mhv_counters {
-    uint64_t blocks;    // translated blocks begun and events delivered: the unit of virtual time
+    uint64_t blocks;    // translated blocks begun, or not to be fetched: the unit of virtual time
     uint64_t tlb_fills; // misses of the engine's TLB that our walk answered
     uint64_t walk_references; // table entries read by those walks, both stages
     uint64_t interrupts;      // external interrupts delivered through the guest's IDT
