@@ -142,8 +142,7 @@ def bench(
 
 def main() -> None:
     """The entry point: a refusal is one sentence on standard error, and status 2."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    prepare_streams()
     try:
         try:
             app(prog_name="minihv")
@@ -161,6 +160,15 @@ def main() -> None:
             "free some space, or send it elsewhere.",
             UNWRITABLE,
         )
+
+
+def prepare_streams() -> None:
+    """Both can be written: where nobody opened one it leads nowhere, and a letter it lacks is escaped."""
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            setattr(sys, name, os.fdopen(descriptor, "w", encoding="utf-8", closefd=False))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def fail(message: str, status: int) -> None:

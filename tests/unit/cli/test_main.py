@@ -1,9 +1,10 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine
+from command_line import COMMAND, CommandLine, GuestWriter
 
 from minihv import __version__
 
@@ -87,3 +88,19 @@ def test_full_disk_is_a_sentence(arguments: tuple[str, ...]) -> None:
         "minihv: Output must be written somewhere, and it cannot be here (No space left on device): "
         "free some space, or send it elsewhere.\n"
     )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_stream_that_is_closed_does_no_harm(closed: str) -> None:
+    command = f"{sys.executable} -W error -m minihv run 01_hello {closed}"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_letter_that_the_terminal_lacks_is_escaped(guest: GuestWriter) -> None:
+    path = guest("b0c3 e6e9 b0a9 e6e9 b00a e6e9 faf4")  # prints é
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [*COMMAND, "run", str(path)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "\\xe9")
