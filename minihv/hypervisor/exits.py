@@ -15,7 +15,8 @@ from minihv.hypervisor import msrs
 from minihv.hypervisor.hypercalls import handle_hypercall
 from minihv.hypervisor.vp import EXIT_INFO_1, RCX, VpState
 from minihv.spec.svm_exits import SvmExit
-from minihv.spec.x86_exceptions import Vector
+from minihv.spec.vmcb import Event, EventType
+from minihv.spec.x86_exceptions import Meeting, Vector, meeting
 from minihv.spec.x86_registers import Rflags
 
 if TYPE_CHECKING:
@@ -94,12 +95,24 @@ def on_port(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     hypervisor.complete_port(vp)
 
 
-def on_nested_fault(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+def refuse_overlay(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+    """A write to an overlay is a #GP; where a delivery made it, what becomes of a #GP on the way."""
+    interrupted = Event(vp.control.exit_interrupt_info)
+    met = Meeting.SERIAL
+    if interrupted.valid and interrupted.type == EventType.EXCEPTION:
+        met = meeting(interrupted.vector, Vector.GP)
+    if met is Meeting.SHUTDOWN:
+        on_shutdown(hypervisor, vp)
+    else:
+        raise_in_guest(vp, Vector.DF if met is Meeting.DOUBLE_FAULT else Vector.GP, 0)
+
+
+def on_nested_fault(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     """A GPA that the second level refuses. A write to an overlay raises #GP; the rest is the parent's."""
     gpa, info = vp.control.exit_info_2, vp.control.exit_info_1
     overlay = vp.partition.gpa_space.overlay_at(gpa)
     if overlay is not None:
-        raise_in_guest(vp, Vector.GP, 0)
+        refuse_overlay(hypervisor, vp)
         return
     verb = "wrote to" if info & 2 else "fetched from" if info & 16 else "read"
     table = " while the processor walked its page tables" if info >> 33 & 1 else ""
