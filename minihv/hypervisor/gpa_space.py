@@ -55,8 +55,7 @@ class GpaSpace:
         if self.ram_bytes:
             raise InternalError("A partition's RAM is given once, and this partition has it already.")
         pages = byte_count // PAGE_BYTES
-        large = byte_count % LARGE_PAGE_BYTES == 0
-        align = LARGE_PAGE_BYTES // PAGE_BYTES if large else 1
+        align = LARGE_PAGE_BYTES // PAGE_BYTES if byte_count >= LARGE_PAGE_BYTES else 1
         self._ram_spa = self._memory.frames.allocate(self._owner, pages, align=align)
         self._memory.fill_zero(self._ram_spa, byte_count)
         self.ram_bytes = byte_count
@@ -121,7 +120,7 @@ class GpaSpace:
                 self._memory.write_u64(leaf.entry_pa, leaf.entry | DIRTY)
 
     def release(self) -> None:
-        """Gives every frame back: the tables' to the hypervisor's pool, the RAM to the machine's."""
+        """Gives every frame back: the tables', and the RAM's."""
         for gpa in list(self._overlays):
             self.lift(gpa)
         self._tables.unmap(0, self.ram_bytes)

@@ -17,6 +17,7 @@ from minihv.hypervisor.privileges import CHILD, Privilege
 from minihv.hypervisor.scheduler import Scheduler
 from minihv.hypervisor.tracing import VpTracer
 from minihv.hypervisor.vp import EXIT_CODE, VirtualProcessor, VpState
+from minihv.machine import clock
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Core, PagingMode, Processor, Stop
@@ -26,6 +27,8 @@ from minihv.trace import Reader
 
 EXIT = int(Stop.EXIT)
 MOST_VPS = 64
+MOST_PARTITIONS = HYPERVISOR - 1
+"""An id is never used twice, and owns frames as a number below the hypervisor's."""
 SMALLEST_PARTITION = 1 * MIB
 IO_PERMISSION_FRAMES = 3
 OWN_BYTES = 4 * MIB
@@ -89,13 +92,23 @@ class Hypervisor:
             ConfigurationError: a size or a count that cannot be, or no memory for it.
         """
         check_partition(memory_bytes, vps)
-        partition = Partition(self, self._next_id, name, memory_bytes, privileges)
+        if self._next_id > MOST_PARTITIONS:
+            raise ConfigurationError(
+                f"A machine makes at most {MOST_PARTITIONS} partitions in its life, and it has: "
+                "build another machine."
+            )
+        partition = Partition(self, self._next_id, name, privileges)
         self._next_id += 1
-        for index in range(vps):
-            partition.vps.append(self._create_vp(partition, index))
+        try:
+            partition.gpa_space.add_ram(memory_bytes)
+            for index in range(vps):
+                partition.vps.append(self._create_vp(partition, index))
+        except ConfigurationError:
+            partition.close()
+            raise
         nested = self.processor.paging in (PagingMode.SLAT, PagingMode.HARDWARE)
         partition.announce(vps, len(self.scheduler.lps), nested_paging=nested)
-        partition.created_at = 0
+        partition.created_at = clock.reference_time(self.scheduler.now)
         self.partitions[partition.id] = partition
         for vp in partition.vps:
             self.scheduler.add(vp)

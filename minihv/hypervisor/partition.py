@@ -22,11 +22,9 @@ HYPERCALL_PAGE_CODE = bytes.fromhex("0f01d9c3")
 
 
 class Partition:
-    """Partition ``id``, child of ``parent_id`` (0: nobody's)."""
+    """Partition ``id``, child of ``parent_id`` (0: nobody's). It begins without RAM and without VPs."""
 
-    def __init__(
-        self, hypervisor: "Hypervisor", partition_id: int, name: str, memory_bytes: int, privileges: Privilege
-    ) -> None:
+    def __init__(self, hypervisor: "Hypervisor", partition_id: int, name: str, privileges: Privilege) -> None:
         self.id = partition_id
         self.name = name
         self.parent_id = 0
@@ -43,7 +41,6 @@ class Partition:
         self._hypercall_spa: Spa | None = None
         self._cpuid: Any = None
         self.gpa_space = GpaSpace(hypervisor.memory, partition_id)
-        self.gpa_space.add_ram(memory_bytes)
 
     @property
     def is_shut_down(self) -> bool:

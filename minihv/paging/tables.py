@@ -15,7 +15,7 @@ from functools import reduce
 from operator import or_
 from typing import NoReturn, Protocol
 
-from minihv.errors import LayoutError
+from minihv.errors import LayoutError, MinihvError
 from minihv.paging.access import PhysicalMemory
 from minihv.paging.formats import ENTRIES_PER_TABLE, ENTRY_BYTES, PML4, Format, Level
 from minihv.spec.x86_paging import ACCESSED, DIRTY, FRAME, LARGE, PRESENT, USER, WRITABLE
@@ -329,15 +329,18 @@ class PageTables:
             self._free(table)
 
     def _take(self, count: int, va: int) -> list[int]:
-        """``count`` frames, or none at all and a refusal."""
+        """``count`` frames, or none at all and a refusal: this one, or that of whoever gives the frames."""
         taken: list[int] = []
-        while len(taken) < count:
-            frame = self._allocate()
-            if frame is None:
-                for unused in reversed(taken):
-                    self._free(unused)
-                refuse(TableStatus.NO_FRAMES, self.format, va)
-            taken.append(frame)
+        try:
+            while len(taken) < count:
+                frame = self._allocate()
+                if frame is None:
+                    refuse(TableStatus.NO_FRAMES, self.format, va)
+                taken.append(frame)
+        except MinihvError:
+            for unused in reversed(taken):
+                self._free(unused)
+            raise
         return taken
 
     def _check_page(self, va: int, pa: int, page_bytes: int, flags: int) -> Level:

@@ -1,0 +1,162 @@
+"""Ring -1 as a whole: what it refuses to build, runs and budgets, steps, and exits nobody knows."""
+
+from unittest.mock import patch
+
+import pytest
+from machines import CODE, SmallMachine
+
+from minihv.errors import ConfigurationError, InternalError
+from minihv.hypervisor.exits import TABLE
+from minihv.hypervisor.hypervisor import MOST_PARTITIONS, Hypervisor, machine_bytes
+from minihv.hypervisor.vp import VpState
+from minihv.machine.clock import reference_time
+from minihv.spec.svm_exits import SvmExit
+from minihv.terms import MIB, PAGE_BYTES, Gpa, Gva
+
+SPIN = "spin: inc rbx; jmp spin"
+
+
+@pytest.mark.parametrize("byte_count", [0, -MIB, MIB - PAGE_BYTES, 2 * MIB + 1])
+def test_partition_of_a_size_that_cannot_be_is_refused(byte_count: int) -> None:
+    with Hypervisor(machine_bytes(2 * MIB)) as hypervisor, pytest.raises(ConfigurationError) as refusal:
+        hypervisor.create_partition("odd", byte_count)
+    assert str(refusal.value) == (
+        "A partition's memory must be a multiple of 4 KiB and at least 1 MiB, "
+        f"not {byte_count} bytes: write it as 64M or 1G."
+    )
+
+
+@pytest.mark.parametrize("vps", [-1, 0, 65])
+def test_partition_of_no_or_too_many_vps_is_refused(vps: int) -> None:
+    with Hypervisor(machine_bytes(2 * MIB)) as hypervisor, pytest.raises(ConfigurationError) as refusal:
+        hypervisor.create_partition("odd", 2 * MIB, vps=vps)
+    assert str(refusal.value) == (
+        f"A partition has 1 to 64 virtual processors, not {vps}: choose --vps in that range."
+    )
+
+
+def test_partition_may_have_64_vps() -> None:
+    with Hypervisor(machine_bytes(2 * MIB)) as hypervisor:
+        assert len(hypervisor.create_partition("wide", 2 * MIB, vps=64).vps) == 64
+
+
+def test_partition_that_does_not_fit_is_refused_and_takes_nothing() -> None:
+    with Hypervisor(machine_bytes(2 * MIB)) as hypervisor:
+        before = hypervisor.memory.frames.free_count
+        with pytest.raises(ConfigurationError) as refusal:
+            hypervisor.create_partition("large", 512 * MIB)
+        assert str(refusal.value) == (
+            f"The machine has {before * 4 - 4} KiB of system memory left and no run of 524288 KiB in it: "
+            "give the machine more, or its partitions less."
+        )
+        assert hypervisor.memory.frames.free_count == before and not hypervisor.partitions
+
+
+@pytest.mark.parametrize("left", [0, 1, 257, 258, 259, 260, 300])
+def test_partition_that_finds_too_few_frames_is_refused_and_takes_nothing(left: int) -> None:
+    with Hypervisor(machine_bytes(2 * MIB)) as hypervisor:
+        frames = hypervisor.memory.frames
+        frames.allocate(0x1234, frames.free_count - left)
+        with pytest.raises(ConfigurationError) as refusal:
+            hypervisor.create_partition("many", 1 * MIB, vps=64)
+        assert "KiB of system memory left and no run of" in str(refusal.value)
+        assert frames.free_count == left
+
+
+def test_machine_that_used_up_its_partition_ids_refuses_another() -> None:
+    with Hypervisor(machine_bytes(2 * MIB)) as hypervisor:
+        next_id = patch.object(hypervisor, "_next_id", MOST_PARTITIONS + 1)
+        with next_id, pytest.raises(ConfigurationError) as refusal:
+            hypervisor.create_partition("last", 2 * MIB)
+        assert str(refusal.value) == (
+            "A machine makes at most 65534 partitions in its life, and it has: build another machine."
+        )
+
+
+@pytest.mark.parametrize("mebibytes", [1, 2, 3, 1025])
+def test_machine_sized_for_a_partition_has_room_for_it(mebibytes: int) -> None:
+    with Hypervisor(machine_bytes(mebibytes * MIB)) as hypervisor:
+        made = hypervisor.create_partition("fits", mebibytes * MIB, vps=64)
+        made.set_hypercall_page(Gpa(0x1000))
+        assert made.gpa_space.ram_bytes == mebibytes * MIB
+
+
+def test_run_ends_when_no_vp_is_ready() -> None:
+    with SmallMachine("nop; hlt", vps=3) as machine:
+        assert machine.run() == 3
+        assert {vp.state for vp in machine.partition.vps} == {VpState.HALTED}
+        assert machine.run() == 0
+
+
+def test_run_ends_with_its_budget_and_goes_on_where_it_was() -> None:
+    with SmallMachine(SPIN) as machine:
+        assert [machine.run(1000), machine.run(1), machine.run(0)] == [1000, 1, 0]
+        assert machine.vp.counters.blocks == 1001 == machine.vp.read("rbx")
+
+
+def test_exits_do_not_end_a_turn() -> None:
+    with SmallMachine("mov ecx, 100; again: out 0x10, al; dec ecx; jnz again; hlt") as machine:
+        machine.run()
+        assert machine.hypervisor.scheduler.rounds == 1 and machine.vp.counters.exits[0x7B] == 100
+
+
+def test_progress_is_told_after_each_round_what_was_used() -> None:
+    told: list[int] = []
+    with SmallMachine(SPIN, vps=2) as machine:
+        machine.hypervisor.run(50_000, told.append)
+    assert told == [20_000, 40_000, 50_000]
+
+
+def test_step_executes_one_instruction_and_answers_its_exit() -> None:
+    with SmallMachine("mov al, 'x'; out 0xE9, al; nop; hlt") as machine:
+        places = []
+        for _ in range(4):
+            machine.hypervisor.step(machine.vp)
+            places.append(machine.vp.read("rip") - CODE)
+        assert places == [2, 4, 5, 6] and machine.partition.console == b"x"
+        assert machine.vp.state is VpState.HALTED
+
+
+def test_step_advances_the_time_of_the_machine_by_the_blocks_it_took() -> None:
+    with SmallMachine("nop; nop; jmp on; on: nop; hlt") as machine:
+        for _ in range(4):
+            machine.hypervisor.step(machine.vp)
+        assert machine.hypervisor.scheduler.now == machine.vp.counters.blocks == 2
+
+
+def test_exit_without_a_line_in_the_table_is_a_bug_that_asks_for_a_report() -> None:
+    with SmallMachine("nop; pause; hlt") as machine, patch.dict(TABLE):
+        del TABLE[SvmExit.HLT]
+        with pytest.raises(InternalError) as refusal:
+            machine.run()
+        assert str(refusal.value) == (
+            "Exit 0x78 at RIP 0x100003 has no line in the exit table: please report the guest that did this."
+        )
+
+
+def test_translate_finds_the_page_of_a_vp_that_ran() -> None:
+    with SmallMachine() as machine:
+        machine.run()
+        found = machine.hypervisor.translate(machine.vp, Gva(0x12_3456), 0)
+        assert (found.outcome, found.gpa) == (0, 0x12_3456)
+        assert found.spa == machine.partition.gpa_space.spa_of(0x12_3456)
+
+
+def test_reference_counter_of_a_partition_begins_when_it_is_created() -> None:
+    with SmallMachine(SPIN, partitions=2) as machine:
+        machine.run(100_000)
+        younger = machine.add_partition("younger", "hlt")
+        assert machine.partition.created_at == 0
+        assert younger.created_at == reference_time(100_000)
+
+
+def test_closed_machine_has_ended_its_partitions() -> None:
+    with SmallMachine(partitions=2) as machine:
+        machine.add_partition("other", "hlt")
+    assert machine.hypervisor.partitions == {}
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3])
+def test_memory_of_a_machine_covers_its_partitions_and_ring_minus_1(partitions: int) -> None:
+    kib = machine_bytes(3 * MIB, partitions) >> 10
+    assert kib == 4096 + partitions * (4096 + 256)
