@@ -28,7 +28,8 @@ PASSED_THROUGH = (
 MAP_RANGES = (0x0, 0xC000_0000, 0xC001_0000)
 """Each range of 0x2000 MSRs has 0x800 bytes of the map, two bits an MSR: intercept read, intercept write."""
 
-EFER_WRITABLE = Efer.SCE | Efer.LME | Efer.LMA | Efer.NXE
+EFER_WRITABLE = int(Efer.SCE | Efer.LME | Efer.LMA | Efer.NXE)
+"""A number: the complement of flags would only have those that are defined."""
 
 
 def write_permission_map(memory: SystemMemory, spa: Spa) -> None:
@@ -74,8 +75,10 @@ def _write_efer(vp: "VirtualProcessor", value: int) -> bool:
 
 
 def _write_tsc_aux(vp: "VirtualProcessor", value: int) -> bool:
-    vp.handle.tsc_aux = value & 0xFFFF_FFFF
-    return value >> 32 == 0
+    if value >> 32:
+        return False
+    vp.handle.tsc_aux = value
+    return True
 
 
 def _write_pat(vp: "VirtualProcessor", value: int) -> bool:
