@@ -121,6 +121,8 @@ class Hypervisor:
         partition = self.partitions.pop(partition_id)
         for vp in partition.vps:
             self.scheduler.remove(vp)
+            if self._tracer is not None:
+                self._tracer.detach(vp)
         partition.close()
 
     def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None) -> int:
@@ -143,6 +145,8 @@ class Hypervisor:
         self._flush_if_changed(vp)
         if self.processor.step(vp.handle) == EXIT:
             self._handle(vp)
+        if self._tracer is not None:
+            self._tracer.drain(vp)
         self.scheduler.lps[0].now += vp.counters.blocks - before
 
     def complete_port(self, vp: VirtualProcessor) -> None:
@@ -184,6 +188,8 @@ class Hypervisor:
                     break
             elif vp.counters.blocks >= end:  # else the trace was full, and now has room again
                 break
+        if tracer is not None:
+            tracer.drain(vp)
         return int(vp.counters.blocks) - start
 
     def _handle(self, vp: VirtualProcessor) -> None:

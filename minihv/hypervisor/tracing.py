@@ -29,6 +29,11 @@ class VpTracer:
         self._buffers[vp] = ffi.new("struct mhv_trace *")
         vp.handle.trace = self._buffers[vp]
 
+    def detach(self, vp: "VirtualProcessor") -> None:
+        """The core tells nothing more of ``vp``."""
+        vp.handle.trace = ffi.NULL
+        del self._buffers[vp]
+
     def drain(self, vp: "VirtualProcessor") -> None:
         """Hands on what happened to ``vp`` since the last time."""
         buffer = self._buffers[vp]
