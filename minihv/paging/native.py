@@ -50,12 +50,16 @@ def walk(memory: MemoryView, paging: Paging, gva: int, access: Access) -> Mappin
     return first_refusal(found, gva)
 
 
-def nested_walk(
-    memory: MemoryView, guest: Paging, second: Paging, gva: int, access: Access
+def nested_walk(  # noqa: PLR0913 - the walk of two stages has the inputs of two
+    memory: MemoryView, guest: Paging, second: Paging, gva: int, access: Access, cache: Any = None
 ) -> NestedMapping | PageFault | NotCanonical | Violation:
-    """As ``minihv.paging.nested.nested_walk``."""
+    """As ``minihv.paging.nested.nested_walk``; with what earlier walks left in ``cache``, if there is one."""
     found = ffi.new("struct mhv_walk_result *")
-    lib.mhv_nested_walk(c_ram(memory), c_paging(guest), c_paging(second), gva, c_access(access)[0], found)
+    inputs = c_ram(memory), c_paging(guest), c_paging(second), gva, c_access(access)[0]
+    if cache is None:
+        lib.mhv_nested_walk(*inputs, found)
+    else:
+        lib.mhv_nested_walk_cached(*inputs, cache, found)
     if found.outcome == lib.MHV_VIOLATION:
         return violation(found, AccessKind.WRITE if found.on_table else access.kind)
     if found.outcome != lib.MHV_MAPPED:
@@ -99,6 +103,14 @@ def second_walk(memory: MemoryView, second: Paging, gpa: int, kind: AccessKind) 
         executable=found.executable,
         dirty=found.dirty,
     )
+
+
+def walk_cache() -> Any:
+    """An empty ``struct mhv_walk_cache``: a processor's memory of second-stage walks.
+
+    It is for one set of second-level tables, for as long as nobody changes them.
+    """
+    return ffi.new("struct mhv_walk_cache *")
 
 
 def walk_each(

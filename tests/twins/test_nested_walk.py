@@ -70,6 +70,24 @@ def both_walks(
     return expected
 
 
+def test_walk_that_remembers_earlier_ones_answers_as_the_reference() -> None:
+    shares = Shares()
+
+    @given(worlds())
+    def walks_agree(world: World) -> None:
+        twin, cache, second = copy_of(world.memory), native.walk_cache(), world.second()
+        for _ in range(200):
+            guest, gva, access = world.guest(nested=True), world.gva(), world.access()
+            seen: list[Reference] = []
+            expected = nested_walk(world.memory, guest, second, gva, access, seen.append)
+            assert native.nested_walk(twin, guest, second, gva, access, cache) == expected
+            shares.add(outcome_of(expected, guest, second, access, seen))
+        assert np.array_equal(twin.view, world.memory.view)
+
+    walks_agree()
+    shares.assert_floors({"mapped: 4 KiB by 4 KiB": 0.001, "page fault: absent": 0.001})
+
+
 def test_native_second_walk_answers_as_the_reference() -> None:
     shares = Shares()
 

@@ -1,4 +1,4 @@
-// Writes to CR0 and CR4: what the processor refuses, and what follows from the rest.
+// Writes to CR0, CR3 and CR4: what the processor refuses, and what follows from the rest.
 //
 // Stands for: microcode; the engine would accept any value.
 // Spec: AMD APM vol. 2, "System-Control Registers" and "Long Mode Consistency Checks"; APM vol. 3,
@@ -65,9 +65,25 @@ static bool operand(const struct mhv_silicon *silicon, const struct mhv_instruct
     return instruction->opcode != 0x01 || instruction->modrm >> 6 == 3;
 }
 
+static bool is_legal(uint32_t number, uint64_t value, uint64_t held)
+{
+    if (number == 0)
+        return cr0_is_legal(value);
+    return number == 3 ? value >> PHYSICAL_BITS == 0 : cr4_is_legal(value, held);
+}
+
+// "Implicit Invalidations": a write to CR3 always, to the others if it changes translation.
+static bool invalidates(uint32_t number, uint64_t changed)
+{
+    const uint64_t harmless = number == 0 ? CR0_MP_EM_TS : CR4_OSFXSR;
+
+    return number == 3 || changed & ~harmless;
+}
+
 enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
                            struct mhv_silicon *silicon, uint32_t number)
 {
+    const uint64_t held = silicon->cr[number];
     struct mhv_instruction instruction;
     uint8_t bytes[INSTRUCTION_BYTES];
     uint64_t value;
@@ -76,15 +92,16 @@ enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
         return NEXT_GO_ON;
     if (!operand(silicon, &instruction, &value))
         return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
-    const uint64_t held = silicon->cr[number];
-    if (!(number == 0 ? cr0_is_legal(value) : cr4_is_legal(value, held)))
+    if (!is_legal(number, value, held))
         return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     if (number == 0)
         set_cr0(silicon, value);
-    else
+    else if (number == 4)
         set_cr4(silicon, value);
-    if ((silicon->cr[number] ^ held) & ~(uint64_t)(number == 0 ? CR0_MP_EM_TS : CR4_OSFXSR))
-        mhv_processor_flush(processor); // "Implicit Invalidations"
+    else
+        silicon->cr[3] = value;
+    if (invalidates(number, silicon->cr[number] ^ held))
+        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
     silicon->rip += instruction.length;
     return NEXT_GO_ON;
 }

@@ -87,7 +87,7 @@ static bool fill_write(struct mhv_processor *processor, uint64_t spa, struct mhv
     }
     if (processor->memory->frame_flipped[frame] != processor->epoch)
         return refuse(processor, EVENT_FLIP, spa);
-    if (*flags & MHV_FRAME_SUSPECT || processor->stepping_suspects)
+    if (*flags & MHV_FRAME_SUSPECT && !processor->stepping_suspects)
         return refuse(processor, EVENT_FLIP, spa);
     *flags |=
         MHV_FRAME_WRITABLE; // so that the next fetch is seen, and the guard reads what was written
@@ -108,26 +108,16 @@ static bool fill_read(struct mhv_processor *processor, const struct mhv_walk_res
     return answer(fill, spa, MHV_UC_PROT_READ);
 }
 
-// The registers that decide a walk, while the engine is inside an instruction. CR0 and CR4 are what
-// they were on entry: the engine stops at every write to them (control.c).
+// The registers that decide a walk, while the engine is inside an instruction. CR0, CR3 and CR4 are
+// what they were on entry: the engine stops at every write to them (control.c).
 static void read_controls(struct mhv_processor *processor, struct mhv_paging *guest,
                           struct mhv_access *access)
 {
-    static int names[] = {MHV_UC_CS, MHV_UC_CR3};
-    const struct mhv_silicon *entered = mhv_silicon_of(processor->vp->context);
-    const uint64_t cr0 = entered->cr[0], cr4 = entered->cr[4];
     uint16_t cs = 0;
     uint64_t rflags = 0;
-    void *values[] = {&cs, &guest->root};
 
-    guest->root = 0;
-    processor->api.reg_read_batch(processor->engine, names, values, 2);
-    guest->levels = cr4 & CR4_LA57 ? 5 : 4;
-    guest->physical_bits = 40;
-    guest->nxe = processor->vp->vmcb->save.efer & EFER_NXE;
-    guest->wp = cr0 & CR0_WP;
-    guest->smep = cr4 & CR4_SMEP;
-    guest->smap = cr4 & CR4_SMAP;
+    *guest = mhv_guest_paging(mhv_silicon_of(processor->vp->context));
+    processor->api.reg_read(processor->engine, MHV_UC_CS, &cs);
     access->user = (cs & 3) == 3;
     if (guest->smap)
         processor->api.reg_read(processor->engine, MHV_UC_RFLAGS, &rflags);
@@ -182,6 +172,8 @@ static bool fill_guest(struct mhv_processor *processor, uint64_t page, int type,
                                                                              : MHV_READ)};
     struct mhv_walk_result found;
 
+    if (access.kind == MHV_EXECUTE && processor->step == STEP_LAST)
+        return refuse(processor, EVENT_STEPPED, 0); // the step is done, and what follows is not asked for
     read_controls(processor, &guest, &access);
     processor->walker.walk(processor->walker.user, &guest, &second, page, &access, &found);
     counters->tlb_fills++;

@@ -13,6 +13,7 @@
 #include "minihv/x86.h"
 
 enum { PAGE_SHIFT = 12, PAGE_BYTES = 4096, INSTRUCTION_BYTES = 15 };
+enum { PHYSICAL_BITS = 40 }; // of the emulated processor: CPUID leaf 0x80000008
 
 // Masks of the bits that microcode looks at.
 enum {
@@ -91,6 +92,7 @@ struct mhv_processor {
     struct mhv_memory *memory;
     struct mhv_ram ram;
     struct mhv_walker walker;
+    struct mhv_walk_cache walk_cache; // of the native walker; emptied by mhv_processor_flush
     uint32_t paging_mode;
     uint64_t stub_spa;  // page of the entry stub; the effective VMCB is the next one
     void *host_context; // ring -1, about to execute the stub
@@ -110,7 +112,7 @@ struct mhv_processor {
     uint64_t
         invalid_address_offset; // where the engine keeps the address of its last refused access
     struct seen seen[SEEN_COUNT];
-    uint64_t fetch_fills;           // translations of code that the engine was given so far
+    uint64_t fetch_fills;            // translations of code that the engine was given so far
     uint64_t block_begin, block_end; // single steps: the block that is being stepped through
     uint64_t block_next, block_print;
     int engine_error;

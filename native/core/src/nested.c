@@ -6,42 +6,50 @@
 #include "minihv/walk.h"
 #include "stage.h"
 
-// The second stage during one walk, and the tables that it passed last: from the root (index
-// `levels`) down to the one with the leaf (index `stage.level`).
+#include <stddef.h>
+
+// The second stage during one walk, and the tables that it passed last.
 //
 // A processor keeps these too, in paging-structure caches. Within one walk they need no flush: what
 // a walk writes is A and D, so the entries above, read again, would lead to the same table.
 struct second {
     struct stage stage;
-    uint64_t tables[6];
-    uint64_t rights[6];
-    uint64_t gpa; // that was translated last
+    struct mhv_table_path *path;
     uint64_t spa;
     uint64_t leaf_pa;
     uint32_t levels;
     uint32_t references; // entries that the last translation stands for
 };
 
-static inline void second_begin(struct second *second, const struct mhv_paging *paging)
+// Goes on where the last walk along `path` ended; from the root, if there was none or it was
+// another's.
+static inline void second_begin(struct second *second, const struct mhv_paging *paging,
+                                struct mhv_table_path *path)
 {
     stage_begin(&second->stage, paging);
-    second->tables[levels_of(paging)] = second->stage.table;
-    second->rights[levels_of(paging)] = second->stage.rights;
-    second->gpa = 0;
+    second->path = path;
     second->levels = levels_of(paging);
+    if (path->level != 0 && path->root == second->stage.table) {
+        second->stage.level = path->level;
+        return;
+    }
+    path->root = path->tables[second->levels] = second->stage.table;
+    path->rights[second->levels] = second->stage.rights;
+    path->gpa = 0;
+    path->level = second->levels;
 }
 
 // Back up to the lowest table that `gpa` shares with the last translation: at the latest the root.
 static inline void rise_to_common_table(struct second *second, uint64_t gpa)
 {
     struct stage *stage = &second->stage;
-    const uint64_t different = gpa ^ second->gpa;
+    const uint64_t different = gpa ^ second->path->gpa;
 
     while (stage->level < second->levels && different >> shift_of(stage->level + 1))
         stage->level++;
-    stage->table = second->tables[stage->level];
-    stage->rights = second->rights[stage->level];
-    second->gpa = gpa;
+    stage->table = second->path->tables[stage->level];
+    stage->rights = second->path->rights[stage->level];
+    second->path->gpa = gpa;
 }
 
 // Every access by way of the second stage is one of a user.
@@ -59,9 +67,9 @@ static inline struct rights second_rights(const struct second *second)
 // No table answers for a GPA that is wider than the tables translate: absent, and nothing is read.
 static inline bool out_of_reach(struct second *second, uint64_t gpa)
 {
-    second->gpa = gpa;
+    second->path->gpa = gpa;
     second->references = 0;
-    second->stage.level = second->levels;
+    second->path->level = second->stage.level = second->levels;
     second->stage.refusal = 0;
     return false;
 }
@@ -81,9 +89,10 @@ translate(struct mhv_ram ram, struct second *second, uint64_t gpa, uint8_t kind)
         step = stage_step(ram, stage, second->leaf_pa);
         if (step != DOWN)
             break;
-        second->tables[stage->level] = stage->table;
-        second->rights[stage->level] = stage->rights;
+        second->path->tables[stage->level] = stage->table;
+        second->path->rights[stage->level] = stage->rights;
     }
+    second->path->level = stage->level;
     second->references = second->levels - stage->level + 1;
     if (step == FAULT)
         return false;
@@ -98,7 +107,7 @@ translate(struct mhv_ram ram, struct second *second, uint64_t gpa, uint8_t kind)
 static void violation(const struct second *second, uint8_t kind, struct mhv_walk_result *ret)
 {
     *ret = (struct mhv_walk_result){.outcome = MHV_VIOLATION};
-    ret->gpa = second->gpa;
+    ret->gpa = second->path->gpa;
     ret->second_level = (uint8_t)second->stage.level;
     ret->references = second->references;
     ret->error_code = second->stage.refusal | PF_USER | (kind == MHV_WRITE ? PF_WRITE : 0) |
@@ -112,7 +121,7 @@ static inline void second_mapping(const struct second *second, struct rights rig
     const struct rights allowed = second_rights(second);
 
     ret->outcome = MHV_MAPPED;
-    ret->gpa = second->gpa;
+    ret->gpa = second->path->gpa;
     ret->spa = second->spa;
     ret->second_page_bytes = leaf_bytes(&second->stage);
     ret->second_leaf_entry = second->stage.entry;
@@ -128,9 +137,11 @@ static inline void second_mapping(const struct second *second, struct rights rig
 void mhv_second_walk(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64_t gpa,
                      uint8_t kind, struct mhv_walk_result *ret)
 {
+    struct mhv_table_path path;
     struct second second;
 
-    second_begin(&second, paging);
+    path.level = 0;
+    second_begin(&second, paging, &path);
     if (!translate(*ram, &second, gpa, kind)) {
         violation(&second, kind, ret);
         return;
@@ -141,10 +152,35 @@ void mhv_second_walk(const struct mhv_ram *ram, const struct mhv_paging *paging,
     ret->dirty = second.stage.entry & DIRTY;
 }
 
-void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
-                     const struct mhv_paging *paging, uint64_t gva, struct mhv_access access,
-                     struct mhv_walk_result *ret)
+// As `translate` for a guest's table. A slot holds only what was written through, so its A and D
+// are set for as long as the cache is valid.
+static inline bool translate_table(struct mhv_ram ram, struct second *second, uint64_t gpa,
+                                   struct mhv_walk_cache *cache)
 {
+    const uint64_t page = gpa >> 12;
+
+    if (!cache)
+        return translate(ram, second, gpa, MHV_WRITE);
+    struct mhv_nested_slot *slot = &cache->slots[(page ^ page >> 5) % 32];
+
+    if (slot->tag == page + 1) {
+        second->spa = slot->spa + (gpa & 0xFFF);
+        second->references = (uint32_t)slot->references;
+        return true;
+    }
+    if (!translate(ram, second, gpa, MHV_WRITE))
+        return false;
+    *slot = (struct mhv_nested_slot){page + 1, second->spa & ~UINT64_C(0xFFF), second->references};
+    return true;
+}
+
+// The walk itself. `cache` is NULL or not at compile time, so each of the two callers has its own.
+__attribute__((always_inline)) static inline void
+walk_both(const struct mhv_ram *ram, const struct mhv_paging *guest,
+          const struct mhv_paging *paging, uint64_t gva, struct mhv_access access,
+          struct mhv_walk_cache *cache, struct mhv_walk_result *ret)
+{
+    struct mhv_table_path path;
     struct stage stage;
     struct second second;
     uint64_t entry_spa;
@@ -157,10 +193,13 @@ void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
         return;
     }
     stage_begin(&stage, guest);
-    second_begin(&second, paging);
+    if (cache && cache->path.root != (paging->root & FRAME))
+        *cache = (struct mhv_walk_cache){.path.level = 0};
+    path.level = 0;
+    second_begin(&second, paging, cache ? &cache->path : &path);
     do {
         level = stage.level;
-        if (!translate(*ram, &second, entry_address(&stage, gva), MHV_WRITE)) {
+        if (!translate_table(*ram, &second, entry_address(&stage, gva), cache)) {
             violation(&second, MHV_WRITE, ret);
             ret->references += references;
             ret->level = (uint8_t)level;
@@ -196,6 +235,20 @@ void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
     ret->level = (uint8_t)level;
     ret->user = stage.rights & USER;
     ret->dirty = stage.entry & second.stage.entry & DIRTY;
+}
+
+void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
+                     const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
+                     struct mhv_walk_result *ret)
+{
+    walk_both(ram, guest, second, gva, access, NULL, ret);
+}
+
+void mhv_nested_walk_cached(const struct mhv_ram *ram, const struct mhv_paging *guest,
+                            const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
+                            struct mhv_walk_cache *cache, struct mhv_walk_result *ret)
+{
+    walk_both(ram, guest, second, gva, access, cache, ret);
 }
 
 uint64_t mhv_walk_each(const struct mhv_ram *ram, const struct mhv_paging *guest,

@@ -33,7 +33,10 @@ enum { PROBE_ERROR_AT = 0x100, PROBE_ADDRESS_AT = 0x200, PROBE_ERROR_CODE = 0x1F
 static void native_walk(void *user, const struct mhv_paging *guest, const struct mhv_paging *second,
                         uint64_t gva, const struct mhv_access *access, struct mhv_walk_result *ret)
 {
-    mhv_nested_walk(user, guest, second, gva, *access, ret);
+    struct mhv_processor *processor = user;
+
+    mhv_nested_walk_cached(&processor->ram, guest, second, gva, *access, &processor->walk_cache,
+                           ret);
 }
 
 static void write_msr(struct mhv_processor *processor, uint32_t number, uint64_t value)
@@ -200,7 +203,7 @@ struct mhv_processor *mhv_processor_create(const struct mhv_engine_api *api,
     processor->ram = (struct mhv_ram){memory->bytes, memory->byte_count};
     processor->paging_mode = paging_mode;
     processor->stub_spa = stub_spa;
-    processor->walker = (struct mhv_walker){native_walk, &processor->ram};
+    processor->walker = (struct mhv_walker){native_walk, processor};
     if (open_engine(processor) && prove_engine(processor) && prepare_host(processor, host_root)) {
         processor->phase = PHASE_GUEST;
         return processor;
@@ -223,7 +226,7 @@ void mhv_processor_destroy(struct mhv_processor *processor)
 
 void mhv_processor_set_walker(struct mhv_processor *processor, const struct mhv_walker *walker)
 {
-    processor->walker = walker->walk ? *walker : (struct mhv_walker){native_walk, &processor->ram};
+    processor->walker = walker->walk ? *walker : (struct mhv_walker){native_walk, processor};
 }
 
 int mhv_processor_engine_error(const struct mhv_processor *processor)
@@ -233,6 +236,7 @@ int mhv_processor_engine_error(const struct mhv_processor *processor)
 
 void mhv_processor_flush(struct mhv_processor *processor)
 {
+    processor->walk_cache = (struct mhv_walk_cache){0};
     processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
 }
 

@@ -8,8 +8,8 @@
 //
 // The engine runs under an *effective* VMCB: the hypervisor's, with the intercepts added that the
 // processor itself needs to complete the emulation (exceptions, INT n, RDTSC, CR8, debug registers,
-// writes to CR0 and CR4). An intercept that the hypervisor did not ask for never becomes a #VMEXIT
-// (run.c).
+// writes to CR0, CR3 and CR4). An intercept that the hypervisor did not ask for never becomes a
+// #VMEXIT (run.c).
 
 #include "inside.h"
 
@@ -19,7 +19,7 @@ enum {
     INTERCEPT_1_OURS = 1 << 14 | 1 << 21 | 1 << 24 | 1 << 26 |
         1 << 28,                       // RDTSC, INTn, HLT, INVLPGA, MSR
     INTERCEPT_2_OURS = 0x7F | 1 << 13, // VMRUN ... SKINIT, XSETBV
-    CR0_AND_CR4 = 1 << 0 | 1 << 4,
+    CR0_CR3_CR4 = 1 << 0 | 1 << 3 | 1 << 4,
     CR8 = 1 << 8,
     FLUSH_TLB = 1,
 };
@@ -36,7 +36,7 @@ static void build_effective(struct mhv_processor *processor, const struct mhv_vp
     const bool hardware = processor->paging_mode == MHV_PAGING_HARDWARE;
 
     memcpy(effective, vp->vmcb, sizeof *effective);
-    control->intercept_cr_write |= CR0_AND_CR4 | CR8;
+    control->intercept_cr_write |= CR0_CR3_CR4 | CR8;
     control->intercept_cr_read |= CR8; // V_TPR, which the engine does not write back
     control->intercept_dr_read = control->intercept_dr_write = 0xFFFF;
     control->intercept_exceptions = 0xFFFFFFFF;

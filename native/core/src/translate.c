@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-enum { PHYSICAL_BITS = 40 }; // of the emulated processor: CPUID leaf 0x80000008
-
 uint32_t mhv_cpl(const struct mhv_silicon *silicon)
 {
     return silicon->hflags & MHV_HF_CPL;

@@ -73,10 +73,40 @@ void mhv_walk(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64
 void mhv_second_walk(const struct mhv_ram *ram, const struct mhv_paging *second, uint64_t gpa,
                      uint8_t kind, struct mhv_walk_result *ret);
 
+// The second-level tables that a walk passed last, from the root (index `levels`) down to `level`.
+struct mhv_table_path {
+    uint64_t root;
+    uint64_t gpa; // that was translated last
+    uint64_t tables[6];
+    uint64_t rights[6];
+    uint32_t level; // of the lowest table in `tables`; 0: there is none
+};
+
+// Where a page of the guest's tables lies.
+struct mhv_nested_slot {
+    uint64_t tag; // number of the guest page, plus 1
+    uint64_t spa;
+    uint64_t references; // entries that the translation stands for
+};
+
+// What a processor remembers of second-stage walks from one TLB miss to the next: a
+// paging-structure cache and a nested TLB. All zeros is empty. Empty it when second-level tables
+// were changed.
+struct mhv_walk_cache {
+    struct mhv_table_path path;
+    struct mhv_nested_slot slots[32];
+};
+
 // GVA to GPA to SPA, where each table of the guest is itself found through the second stage.
 void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
                      const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
                      struct mhv_walk_result *ret);
+
+// The same, with what earlier walks left in `cache`. The answer and `references` are those of the
+// walk without it, as long as nobody changes second-level tables behind its back.
+void mhv_nested_walk_cached(const struct mhv_ram *ram, const struct mhv_paging *guest,
+                            const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
+                            struct mhv_walk_cache *cache, struct mhv_walk_result *ret);
 
 // Walks `count` addresses one after the other, in two stages unless `second` is NULL. Returns the
 // references of them all: what scans and measurements ask for.
