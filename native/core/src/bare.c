@@ -83,7 +83,8 @@ static bool add_hook(struct mhv_bare *bare, int type, void (*hook)(void))
     size_t handle;
     void *callback;
 
-    memcpy(&callback, &hook, sizeof callback); // ISO C has no cast between the two kinds of pointer
+    memcpy((void *)&callback, (const void *)&hook,
+           sizeof callback); // ISO C has no cast between the two kinds of pointer
     return bare->api.hook_add(bare->engine, &handle, type, callback, bare, 1, 0) == MHV_UC_OK;
 }
 

@@ -4,8 +4,8 @@
 // Spec: AMD APM vol. 2, "Long-Mode Interrupt Control Transfers"; Intel SDM vol. 3A, "Exception and
 //       Interrupt Handling in 64-bit Mode" and "Interrupt 8 - Double Fault Exception (#DF)".
 // Simplified: long mode only (no 16- and 32-bit gates); accessed bits of code descriptors are not
-//             set; RF is pushed as 0, as the engine would show it to PUSHF for too long, and there are
-//             no breakpoints for it to hide.
+//             set; RF is pushed as 0, as the engine would show it to PUSHF for too long, and there
+//             are no breakpoints for it to hide.
 
 #include "inside.h"
 
@@ -78,7 +78,7 @@ static struct trouble read_gate(struct mhv_processor *processor, const struct mh
 
     if (delivery->vector * 16u + 15 > silicon->idtr.limit)
         return fault(MHV_VECTOR_GP, error_code);
-    if (!mhv_guest_read(processor, silicon, silicon->idtr.base + delivery->vector * 16u,
+    if (!mhv_guest_read(processor, silicon, silicon->idtr.base + UINT64_C(16) * delivery->vector,
                         SYSTEM_READ, raw, 16, &touch))
         return page_fault(&touch);
     *gate = (struct gate){

@@ -56,7 +56,8 @@ static bool add_hook(struct mhv_processor *processor, int type, generic_hook hoo
     size_t handle;
     void *callback;
 
-    memcpy(&callback, &hook, sizeof callback); // ISO C has no cast between the two kinds of pointer
+    memcpy((void *)&callback, (const void *)&hook,
+           sizeof callback); // ISO C has no cast between the two kinds of pointer
     return processor->api.hook_add(processor->engine, &handle, type, callback, processor, 1, 0,
                                    instruction) == MHV_UC_OK;
 }
@@ -76,7 +77,7 @@ static bool watch_stores(struct mhv_processor *processor, uint64_t begin, uint64
     bool (*hook)(void *, int, uint64_t, int, int64_t, void *) = on_unmapped;
     void *callback;
 
-    memcpy(&callback, &hook, sizeof callback);
+    memcpy((void *)&callback, (const void *)&hook, sizeof callback);
     return processor->api.hook_add(processor->engine, &handle, MHV_UC_HOOK_MEM_READ_UNMAPPED,
                                    callback, processor, begin, end) == MHV_UC_OK;
 }
@@ -182,7 +183,7 @@ static bool prepare_host(struct mhv_processor *processor, uint64_t host_root)
     api->reg_write(processor->engine, MHV_UC_FPCW, &control_word);
     api->reg_write(processor->engine, MHV_UC_RBX, &zero);
     write_msr(processor, MSR_EFER, efer);
-    write_msr(processor, MSR_VM_HSAVE_PA, processor->stub_spa + 2 * PAGE_BYTES);
+    write_msr(processor, MSR_VM_HSAVE_PA, processor->stub_spa + UINT64_C(2) * PAGE_BYTES);
     if (processor->paging_mode == MHV_PAGING_HARDWARE) {
         api->reg_write(processor->engine, MHV_UC_CR3, &host_root);
         api->reg_write(processor->engine, MHV_UC_CR0, &CR0_HOST_PAGED);

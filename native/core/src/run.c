@@ -44,6 +44,16 @@ static bool fill_in_address(struct mhv_processor *processor, struct touch *touch
     return true;
 }
 
+// A block that cannot be fetched takes its time too; else a handler that cannot would be entered
+// for ever at no time. False: not in this budget.
+static bool begin_unfetched(struct mhv_processor *processor)
+{
+    if (processor->blocks >= processor->limit)
+        return false;
+    processor->blocks++;
+    return true;
+}
+
 // An exception that the engine found, or an intercept.
 static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
                              struct mhv_silicon *silicon)
@@ -64,7 +74,9 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
         struct touch touch = {.gva = effective->control.exit_info_2};
         touch.result.outcome = MHV_PAGE_FAULT;
         touch.result.error_code = silicon->error_code;
-        processor->blocks += silicon->error_code & PF_FETCH || touch.gva == silicon->rip;
+        if ((silicon->error_code & PF_FETCH || touch.gva == silicon->rip) &&
+            !begin_unfetched(processor))
+            return NEXT_GO_ON;
         return mhv_refuse(processor, vp, silicon, &touch);
     }
     if ((code == MHV_SVM_EXIT_CR8_READ && !(vp->vmcb->control.intercept_cr_read >> 8 & 1)) ||
@@ -82,7 +94,8 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
         !(requested_2 >> (code - MHV_SVM_EXIT_VMRUN) & 1))
         return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
     if (code == MHV_SVM_EXIT_NPF) {
-        processor->blocks += silicon->error_code & PF_FETCH ? 1 : 0;
+        if (silicon->error_code & PF_FETCH && !begin_unfetched(processor))
+            return NEXT_GO_ON;
         const struct mhv_vmcb *effective =
             (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
         mhv_exit(vp, processor->blocks, code, silicon->error_code, effective->control.exit_info_2);
@@ -91,8 +104,6 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
     return mhv_handle_exit(processor, vp, silicon, code);
 }
 
-// A block that cannot be fetched takes its time too; else a handler that cannot would be entered
-// for ever at no time.
 enum next mhv_handle(struct mhv_processor *processor, struct mhv_vp *vp,
                         struct mhv_silicon *silicon)
 {
@@ -107,7 +118,8 @@ enum next mhv_handle(struct mhv_processor *processor, struct mhv_vp *vp,
     case EVENT_TRAP:
         return handle_trap(processor, vp, silicon);
     case EVENT_FAULT:
-        processor->blocks += processor->event.fault_access.kind == MHV_EXECUTE;
+        if (processor->event.fault_access.kind == MHV_EXECUTE && !begin_unfetched(processor))
+            return NEXT_GO_ON;
         fill_in_address(processor, &touch);
         return mhv_refuse(processor, vp, silicon, &touch);
     case EVENT_FLIP:

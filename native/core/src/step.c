@@ -31,8 +31,7 @@ static void keep_last_block(struct mhv_silicon *silicon, const struct mhv_instru
 
 // One instruction with a block of its own: the interrupt shadow ends a block after one instruction.
 // The guest's own shadow (STI, MOV SS) is kept: the engine forgets it when two of them meet.
-bool mhv_step_once(struct mhv_processor *processor, struct mhv_vp *vp,
-                      struct mhv_silicon *silicon)
+bool mhv_step_once(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
 {
     struct mhv_instruction instruction = {0};
     uint8_t bytes[INSTRUCTION_BYTES];
@@ -57,9 +56,8 @@ bool mhv_step_once(struct mhv_processor *processor, struct mhv_vp *vp,
     silicon->hflags &= ~(uint32_t)MHV_HF_INHIBIT;
     if (processor->event.kind == EVENT_STEPPED)
         keep_last_block(silicon, &instruction, rip, rcx);
-    if (processor->event.kind == EVENT_STEPPED && shadows && !shadowed)
-        silicon->hflags |= MHV_HF_INHIBIT;
-    else if (processor->event.kind != EVENT_STEPPED && shadowed)
+    const bool stepped = processor->event.kind == EVENT_STEPPED;
+    if (stepped ? shadows && !shadowed : shadowed)
         silicon->hflags |= MHV_HF_INHIBIT;
     return entered;
 }
