@@ -14,7 +14,7 @@ from minihv.hypervisor import msrs
 from minihv.hypervisor.exits import TABLE
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.privileges import CHILD, Privilege
-from minihv.hypervisor.scheduler import Scheduler
+from minihv.hypervisor.scheduler import ALONE_QUANTUM, SHARED_QUANTUM, Scheduler
 from minihv.hypervisor.tracing import VpTracer
 from minihv.hypervisor.vp import EXIT_CODE, VirtualProcessor, VpState
 from minihv.machine import clock
@@ -130,9 +130,10 @@ class Hypervisor:
 
         ``progress`` is called between rounds with the blocks used so far.
         """
-        used = 0
+        used, slow = 0, self.processor.core is Core.REFERENCE
         while self.scheduler.ready() and (blocks is None or used < blocks):
-            left = blocks - used if blocks is not None else 1 << 62
+            turn = SHARED_QUANTUM if slow else ALONE_QUANTUM  # nobody waits for Ctrl-C longer than for a turn
+            left = turn if blocks is None else min(turn, blocks - used)
             used += self.scheduler.round(self._run_turn, left)
             if progress is not None:
                 progress(used)
