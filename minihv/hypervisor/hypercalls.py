@@ -8,9 +8,9 @@ Simplified: 64-bit callers only; no XMM fast calls and no variable headers (neit
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from minihv.hypervisor.privileges import Privilege
+from minihv.hypervisor.privileges import NONE, Privilege
 from minihv.hypervisor.vp import REGISTER_NAMES, SEGMENTS, TABLES, SegmentValue
 from minihv.spec.hypercalls import CallCode, HypercallInput, Status
 from minihv.terms import PAGE_BYTES, Gva
@@ -44,8 +44,12 @@ class Request:
         return int.from_bytes(self.header[offset : offset + 4], "little")
 
 
-Answer = tuple[Status, bytes]
-"""A status, and the output block (for a rep call: the output elements, as many as were done)."""
+class Answer(NamedTuple):
+    """A status, the output (of a rep call: its elements), and how many elements of the list are done."""
+
+    status: Status
+    output: bytes = b""
+    done: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Call:
     output_bytes: int = 0
     element_bytes: int = 0
     output_element_bytes: int = 0
+    privilege: Privilege = NONE
 
     @property
     def may_be_fast(self) -> bool:
@@ -88,28 +93,25 @@ def _target_vp(request: Request) -> "VirtualProcessor | Status":
 
 def notify_long_spin_wait(_request: Request) -> Answer:
     """HvNotifyLongSpinWait: a hint, always taken note of."""
-    return Status.SUCCESS, b""
+    return Answer(Status.SUCCESS)
 
 
 def get_partition_id(request: Request) -> Answer:
     """HvGetPartitionId: the caller's own id."""
-    partition = request.caller.partition
-    if not partition.privileges & Privilege.ACCESS_PARTITION_ID:
-        return Status.ACCESS_DENIED, b""
-    return Status.SUCCESS, partition.id.to_bytes(8, "little")
+    return Answer(Status.SUCCESS, request.caller.partition.id.to_bytes(8, "little"))
 
 
 def get_next_child_partition(request: Request) -> Answer:
     """HvGetNextChildPartition: the id after ``previous child`` among the children of ``parent``, or 0."""
     parent = _target(request, request.u64(0))
     if isinstance(parent, Status):
-        return parent, b""
+        return Answer(parent)
     children = sorted(p.id for p in request.hypervisor.partitions.values() if p.parent_id == parent.id)
     previous = request.u64(8)
     if previous and previous not in children:
-        return Status.INVALID_PARTITION_ID, b""
+        return Answer(Status.INVALID_PARTITION_ID)
     following = [child for child in children if child > previous]
-    return Status.SUCCESS, (following[0] if following else 0).to_bytes(8, "little")
+    return Answer(Status.SUCCESS, (following[0] if following else 0).to_bytes(8, "little"))
 
 
 PROPERTY_PRIVILEGES, PROPERTY_VENDOR = 0x10000, 0x60000
@@ -119,24 +121,24 @@ def get_partition_property(request: Request) -> Answer:
     """HvGetPartitionProperty: the privilege mask and the processor vendor (0 is AMD)."""
     partition = _target(request, request.u64(0))
     if isinstance(partition, Status):
-        return partition, b""
+        return Answer(partition)
     known = {PROPERTY_PRIVILEGES: int(partition.privileges), PROPERTY_VENDOR: 0}
     value = known.get(request.u32(8))
     if value is None:
-        return Status.UNKNOWN_PROPERTY, b""
-    return Status.SUCCESS, value.to_bytes(8, "little")
+        return Answer(Status.UNKNOWN_PROPERTY)
+    return Answer(Status.SUCCESS, value.to_bytes(8, "little"))
 
 
 def get_vp_registers(request: Request) -> Answer:
     """HvGetVpRegisters: 16 bytes for each register name of the list."""
     vp = _target_vp(request)
     if isinstance(vp, Status):
-        return vp, b""
+        return Answer(vp)
     output = b""
-    for element in request.elements:
+    for done, element in enumerate(request.elements):
         name = REGISTER_NAMES.get(int.from_bytes(element, "little"))
         if name is None:
-            return Status.INVALID_PARAMETER, output
+            return Answer(Status.INVALID_PARAMETER, output, done)
         if name in TABLES:
             table = vp.read_segment(name)
             output += b"\0" * 6 + table.limit.to_bytes(4, "little")[:2] + table.base.to_bytes(8, "little")
@@ -144,20 +146,20 @@ def get_vp_registers(request: Request) -> Answer:
             output += vp.read_segment(name).to_bytes()
         else:
             output += vp.read(name).to_bytes(16, "little")
-    return Status.SUCCESS, output
+    return Answer(Status.SUCCESS, output, len(request.elements))
 
 
 def set_vp_registers(request: Request) -> Answer:
     """HvSetVpRegisters: each element is a name (4 bytes), padding to 16, and a value of 16 bytes."""
     vp = _target_vp(request)
     if isinstance(vp, Status):
-        return vp, b""
+        return Answer(vp)
     if vp.partition is request.caller.partition:
-        return Status.ACCESS_DENIED, b""  # a VP's own registers are set by its own instructions
-    for element in request.elements:
+        return Answer(Status.ACCESS_DENIED)  # a VP's own registers are set by its own instructions
+    for done, element in enumerate(request.elements):
         name, value = REGISTER_NAMES.get(int.from_bytes(element[:4], "little")), element[16:]
         if name is None:
-            return Status.INVALID_PARAMETER, b""
+            return Answer(Status.INVALID_PARAMETER, done=done)
         if name in TABLES:
             limit, base = int.from_bytes(value[6:8], "little"), int.from_bytes(value[8:], "little")
             vp.write_segment(name, SegmentValue(base, limit, 0, 0))
@@ -165,7 +167,7 @@ def set_vp_registers(request: Request) -> Answer:
             vp.write_segment(name, SegmentValue.from_bytes(value))
         else:
             vp.write(name, int.from_bytes(value[:8], "little"))
-    return Status.SUCCESS, b""
+    return Answer(Status.SUCCESS, done=len(request.elements))
 
 
 TRANSLATE_SUCCESS, TRANSLATE_PAGE_NOT_PRESENT, TRANSLATE_PRIVILEGE_VIOLATION = 0, 1, 2
@@ -176,7 +178,7 @@ def translate_virtual_address(request: Request) -> Answer:
     """HvTranslateVirtualAddress: what the target VP's tables say of a page; control bits 0 R, 1 W, 2 X."""
     vp = _target_vp(request)
     if isinstance(vp, Status):
-        return vp, b""
+        return Answer(vp)
     control, page = request.u64(16), request.u64(24)
     kind = 2 if control & 4 else 1 if control & 2 else 0
     found = request.hypervisor.translate(vp, Gva(page * PAGE_BYTES & SELF), kind)
@@ -184,13 +186,15 @@ def translate_virtual_address(request: Request) -> Answer:
     if code is None:
         reserved, present = found.error_code & 8, found.error_code & 1
         code = TRANSLATE_INVALID_PAGE_TABLE_FLAGS if reserved else present * 2 or TRANSLATE_PAGE_NOT_PRESENT
-    return Status.SUCCESS, code.to_bytes(8, "little") + (found.gpa >> 12).to_bytes(8, "little")
+    return Answer(Status.SUCCESS, code.to_bytes(8, "little") + (found.gpa >> 12).to_bytes(8, "little"))
 
 
 CALLS: dict[int, Call] = {
     CallCode.NOTIFY_LONG_SPIN_WAIT: Call(notify_long_spin_wait, header_bytes=8),
     CallCode.GET_PARTITION_PROPERTY: Call(get_partition_property, header_bytes=16, output_bytes=8),
-    CallCode.GET_PARTITION_ID: Call(get_partition_id, output_bytes=8),
+    CallCode.GET_PARTITION_ID: Call(
+        get_partition_id, output_bytes=8, privilege=Privilege.ACCESS_PARTITION_ID
+    ),
     CallCode.GET_NEXT_CHILD_PARTITION: Call(get_next_child_partition, header_bytes=16, output_bytes=8),
     CallCode.GET_VP_REGISTERS: Call(get_vp_registers, 16, element_bytes=4, output_element_bytes=16),
     CallCode.SET_VP_REGISTERS: Call(set_vp_registers, 16, element_bytes=32),
@@ -220,6 +224,8 @@ def perform(hypervisor: "Hypervisor", vp: "VirtualProcessor", value: HypercallIn
     call = CALLS.get(value.call_code)
     if call is None:
         return Status.INVALID_HYPERCALL_CODE, 0
+    if call.privilege & ~vp.partition.privileges:
+        return Status.ACCESS_DENIED, 0
     first, count = value.rep_start, value.rep_count
     is_rep = call.element_bytes > 0
     reserved = int(value) & value.reserved_mask() or value.variable_header_qwords or value.nested
@@ -230,7 +236,7 @@ def perform(hypervisor: "Hypervisor", vp: "VirtualProcessor", value: HypercallIn
     input_gpa, output_gpa = vp.read("rdx"), vp.read("r8")
     if value.fast:
         header = (input_gpa | output_gpa << 64).to_bytes(16, "little")[: call.header_bytes]
-        return call.handler(Request(hypervisor, vp, header))[0], 0
+        return call.handler(Request(hypervisor, vp, header)).status, 0
     input_bytes = call.header_bytes + count * call.element_bytes
     output_bytes = call.output_bytes + count * call.output_element_bytes
     if not (block_is_legal(vp, input_gpa, input_bytes) and block_is_legal(vp, output_gpa, output_bytes)):
@@ -238,10 +244,10 @@ def perform(hypervisor: "Hypervisor", vp: "VirtualProcessor", value: HypercallIn
     block = vp.partition.gpa_space.read(input_gpa, input_bytes) if input_bytes else b""
     starts = range(call.header_bytes + first * call.element_bytes, input_bytes, call.element_bytes or 1)
     elements = tuple(block[at : at + call.element_bytes] for at in starts) if is_rep else ()
-    status, output = call.handler(Request(hypervisor, vp, block[: call.header_bytes], elements))
-    if output:
-        vp.partition.gpa_space.write(output_gpa + first * call.output_element_bytes, output)
-    return status, count if is_rep and status is Status.SUCCESS else first
+    answer = call.handler(Request(hypervisor, vp, block[: call.header_bytes], elements))
+    if answer.output:
+        vp.partition.gpa_space.write(output_gpa + first * call.output_element_bytes, answer.output)
+    return answer.status, first + answer.done
 
 
 def block_is_legal(vp: "VirtualProcessor", gpa: int, byte_count: int) -> bool:
