@@ -250,9 +250,9 @@ def test_guest_sees_its_own_page_again_after_the_overlay_is_lifted() -> None:
 
 
 ACTIONS = st.tuples(
-    st.sampled_from(("create", "overlay", "overlay", "lift", "delete")), st.integers(0, 1 << 16)
+    st.sampled_from(("create", "create", "overlay", "overlay", "lift", "delete")), st.integers(0, 1 << 16)
 )
-SIZES = (MIB, 2 * MIB, 3 * MIB, 4 * MIB)
+SIZES = (MIB, 2 * MIB, 3 * MIB, 16 * MIB)
 
 
 def act(hypervisor: Hypervisor, action: str, number: int) -> str:
@@ -274,11 +274,11 @@ def act(hypervisor: Hypervisor, action: str, number: int) -> str:
 def test_machine_whose_partitions_are_deleted_has_all_its_frames_again() -> None:
     seen: Counter[str] = Counter()
 
-    @given(st.lists(ACTIONS, max_size=12))
+    @given(st.lists(ACTIONS, min_size=6, max_size=12))
     def check(actions: list[tuple[str, int]]) -> None:
         with Hypervisor(machine_bytes(4 * MIB)) as hypervisor:
             before = hypervisor.memory.frames.free_count
-            outcomes = [act(hypervisor, *action) for action in actions]
+            outcomes = [act(hypervisor, *action) for action in [("create", 1), *actions]]
             for partition_id in list(hypervisor.partitions):
                 hypervisor.delete_partition(partition_id)
             assert hypervisor.memory.frames.free_count == before
