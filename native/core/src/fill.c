@@ -173,7 +173,7 @@ static bool fill_guest(struct mhv_processor *processor, uint64_t page, int type,
     struct mhv_walk_result found;
 
     if (access.kind == MHV_EXECUTE && processor->step == STEP_LAST)
-        return refuse(processor, EVENT_STEPPED, 0); // the step is done, and what follows is not asked for
+        return refuse(processor, EVENT_STEPPED, 0); // the step is done; what follows can wait
     read_controls(processor, &guest, &access);
     processor->walker.walk(processor->walker.user, &guest, &second, page, &access, &found);
     counters->tlb_fills++;
