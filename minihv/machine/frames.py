@@ -79,10 +79,7 @@ class FrameAllocator:
         return len(mine)
 
     def _find(self, count: int, align: int) -> int | None:
-        if count == 1 and align == 1:
-            free = np.flatnonzero(self.owners[self._low : self._low + 4096] == FREE)
-            if len(free):
-                return self._low + int(free[0])
+        self._raise_low()
         start = -(-self._low // align) * align
         while start + count <= len(self.owners):
             taken = np.flatnonzero(self.owners[start : start + count] != FREE)
@@ -90,3 +87,14 @@ class FrameAllocator:
                 return start
             start = -(-(start + int(taken[-1]) + 1) // align) * align
         return None
+
+    def _raise_low(self) -> None:
+        width = 4096
+        while self._low < len(self.owners):
+            free = self.owners[self._low : self._low + width] == FREE
+            first = int(np.argmax(free))
+            if free[first]:
+                self._low += first
+                return
+            self._low += len(free)
+            width *= 2
