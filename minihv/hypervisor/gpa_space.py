@@ -51,15 +51,19 @@ class GpaSpace:
         return Spa(self._tables.root)
 
     def add_ram(self, byte_count: int) -> None:
-        """Gives the partition ``byte_count`` bytes of RAM at GPA 0, zeroed, read-write-execute."""
+        """Gives the partition ``byte_count`` bytes of RAM at GPA 0, zeroed, read-write-execute.
+
+        A multiple of 2 MiB is mapped by pages of 2 MiB, any other size by pages of 4 KiB.
+        """
         if self.ram_bytes:
             raise InternalError("A partition's RAM is given once, and this partition has it already.")
         pages = byte_count // PAGE_BYTES
-        align = LARGE_PAGE_BYTES // PAGE_BYTES if byte_count >= LARGE_PAGE_BYTES else 1
+        largest = LARGE_PAGE_BYTES if byte_count % LARGE_PAGE_BYTES == 0 else PAGE_BYTES
+        align = largest // PAGE_BYTES
         self._ram_spa = self._memory.frames.allocate(self._owner, pages, align=align)
         self._memory.fill_zero(self._ram_spa, byte_count)
         self.ram_bytes = byte_count
-        self._tables.map_range(0, self._ram_spa, byte_count, READ_WRITE_EXECUTE, largest=LARGE_PAGE_BYTES)
+        self._tables.map_range(0, self._ram_spa, byte_count, READ_WRITE_EXECUTE, largest=largest)
         self.changed = True
 
     def spa_of(self, gpa: int) -> Spa | None:

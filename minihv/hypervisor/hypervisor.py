@@ -21,8 +21,9 @@ from minihv.machine import clock
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Core, PagingMode, Processor, Stop
+from minihv.paging.formats import ENTRY_BYTES
 from minihv.spec.vmcb import Intercept1, Intercept2
-from minihv.terms import MIB, PAGE_BYTES, Gva, Spa
+from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gva, Spa, page_align_up
 from minihv.trace import Reader
 
 EXIT = int(Stop.EXIT)
@@ -223,5 +224,6 @@ def check_partition(memory_bytes: int, vps: int) -> None:
 
 def machine_bytes(partition_bytes: int, partitions: int = 1) -> int:
     """System memory for ``partitions`` partitions of ``partition_bytes`` each, with room for ring -1."""
-    rounded = -(-partition_bytes // (2 * MIB)) * 2 * MIB
-    return OWN_BYTES + partitions * (rounded + BYTES_FOR_PARTITION)
+    rounded = -(-partition_bytes // LARGE_PAGE_BYTES) * LARGE_PAGE_BYTES
+    entries = page_align_up(rounded // PAGE_BYTES * ENTRY_BYTES) if partition_bytes != rounded else 0
+    return OWN_BYTES + partitions * (rounded + entries + BYTES_FOR_PARTITION)

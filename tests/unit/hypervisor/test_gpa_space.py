@@ -63,10 +63,10 @@ def overlay(memory: SystemMemory, space: GpaSpace, gpa: int) -> Spa:
     [
         (SMALL, {PAGE_BYTES: 256}),
         (LARGE, {LARGE_PAGE_BYTES: 2}),
-        (LARGE + SMALL, {LARGE_PAGE_BYTES: 2, PAGE_BYTES: 256}),
+        (LARGE + SMALL, {PAGE_BYTES: 1280}),
     ],
 )
-def test_ram_is_mapped_by_pages_as_large_as_they_fit(
+def test_ram_is_mapped_by_large_pages_only_if_it_is_made_of_them(
     memory: SystemMemory, byte_count: int, sizes: dict[int, int]
 ) -> None:
     assert page_sizes(memory, space_of(memory, byte_count)) == sizes

@@ -73,7 +73,7 @@ def test_machine_that_used_up_its_partition_ids_refuses_another() -> None:
         )
 
 
-@pytest.mark.parametrize("mebibytes", [1, 2, 3, 1025])
+@pytest.mark.parametrize("mebibytes", [1, 2, 3, 64, 65])
 def test_machine_sized_for_a_partition_has_room_for_it(mebibytes: int) -> None:
     with Hypervisor(machine_bytes(mebibytes * MIB)) as hypervisor:
         made = hypervisor.create_partition("fits", mebibytes * MIB, vps=64)
@@ -156,7 +156,11 @@ def test_closed_machine_has_ended_its_partitions() -> None:
     assert machine.hypervisor.partitions == {}
 
 
-@pytest.mark.parametrize("partitions", [1, 2, 3])
-def test_memory_of_a_machine_covers_its_partitions_and_ring_minus_1(partitions: int) -> None:
-    kib = machine_bytes(3 * MIB, partitions) >> 10
-    assert kib == 4096 + partitions * (4096 + 256)
+@pytest.mark.parametrize(("mebibytes", "tables_kib"), [(4, 0), (3, 8), (1, 4), (4097, 4098 * 2)])
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_memory_of_a_machine_covers_partitions_their_small_pages_and_ring_minus_1(
+    mebibytes: int, tables_kib: int, partitions: int
+) -> None:
+    ram_kib = (mebibytes + mebibytes % 2) * 1024
+    kib = machine_bytes(mebibytes * MIB, partitions) >> 10
+    assert kib == 4096 + partitions * (ram_kib + tables_kib + 256)
