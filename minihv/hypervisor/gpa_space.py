@@ -60,8 +60,7 @@ class GpaSpace:
         pages = byte_count // PAGE_BYTES
         largest = LARGE_PAGE_BYTES if byte_count % LARGE_PAGE_BYTES == 0 else PAGE_BYTES
         align = largest // PAGE_BYTES
-        self._ram_spa = self._memory.frames.allocate(self._owner, pages, align=align)
-        self._memory.fill_zero(self._ram_spa, byte_count)
+        self._ram_spa = self._memory.allocate_zeroed(self._owner, pages, align=align)
         self.ram_bytes = byte_count
         self._tables.map_range(0, self._ram_spa, byte_count, READ_WRITE_EXECUTE, largest=largest)
         self.changed = True

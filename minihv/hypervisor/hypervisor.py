@@ -23,7 +23,7 @@ from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Core, PagingMode, Processor, Stop
 from minihv.paging.formats import ENTRY_BYTES
 from minihv.spec.vmcb import Intercept1, Intercept2
-from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gva, Spa, page_align_up
+from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gva, page_align_up
 from minihv.trace import Reader
 
 EXIT = int(Stop.EXIT)
@@ -161,9 +161,8 @@ class Hypervisor:
         return self.processor.translate(vp.handle, gva, kind)
 
     def _create_vp(self, partition: Partition, index: int) -> VirtualProcessor:
-        vmcb_spa = self.memory.frames.allocate(HYPERVISOR)
-        self.memory.fill_zero(vmcb_spa, PAGE_BYTES)
-        vp = VirtualProcessor(partition, index, self.processor, Spa(vmcb_spa))
+        vmcb_spa = self.memory.allocate_zeroed(HYPERVISOR)
+        vp = VirtualProcessor(partition, index, self.processor, vmcb_spa)
         control = vp.control
         control.intercept_instructions1 = INTERCEPTS_1
         control.intercept_instructions2 = INTERCEPTS_2

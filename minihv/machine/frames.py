@@ -21,6 +21,8 @@ class FrameAllocator:
 
     def __init__(self, frame_count: int) -> None:
         self.owners: NDArray[np.uint16] = np.zeros(frame_count, dtype=np.uint16)
+        self.used: NDArray[np.bool_] = np.zeros(frame_count, dtype=np.bool_)
+        """Whether the frame was somebody's before: what they wrote is still there."""
         self._low = 0  # no free frame lies below
 
     @property
@@ -68,12 +70,14 @@ class FrameAllocator:
                 f"Owner {owner:#x} gives back {count} frames at SPA {spa:#x} that are not all its own."
             )
         run[:] = FREE
+        self.used[first : first + count] = True
         self._low = min(self._low, first)
 
     def free_all(self, owner: int) -> int:
         """Takes every frame of ``owner`` back; how many there were."""
         mine = np.flatnonzero(self.owners == owner)
         self.owners[mine] = FREE
+        self.used[mine] = True
         if len(mine):
             self._low = min(self._low, int(mine[0]))
         return len(mine)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from minihv.errors import AccessError, ConfigurationError
 from minihv.machine.frames import FrameAllocator
 from minihv.machine.native import ffi, lib
-from minihv.terms import MIB, PAGE_BYTES, PAGE_SHIFT
+from minihv.terms import MIB, PAGE_BYTES, PAGE_SHIFT, Spa
 
 SMALLEST, LARGEST = 1 * MIB, 64 * 1024 * MIB
 
@@ -46,6 +46,23 @@ class SystemMemory:
         if self.handle != ffi.NULL:
             lib.mhv_memory_destroy(self.handle)
             self.handle = ffi.NULL
+
+    def allocate_zeroed(self, owner: int, count: int = 1, *, align: int = 1) -> Spa:
+        """A run of ``count`` frames, now of ``owner``, all zeros.
+
+        The host gives zeros, and nobody writes to a frame that is not theirs; so only frames that had an
+        owner before are written.
+
+        Raises:
+            ConfigurationError: no such run is free.
+        """
+        spa = self.frames.allocate(owner, count, align=align)
+        first = spa >> PAGE_SHIFT
+        used = np.flatnonzero(self.frames.used[first : first + count])
+        for run in np.split(used, np.flatnonzero(np.diff(used) > 1) + 1):
+            if len(run):
+                self.fill_zero(spa + int(run[0]) * PAGE_BYTES, len(run) * PAGE_BYTES)
+        return spa
 
     def read(self, spa: int, byte_count: int) -> bytes:
         """``byte_count`` bytes at ``spa``.

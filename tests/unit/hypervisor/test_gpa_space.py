@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
-from machines import SmallMachine
+from machines import STACK, SmallMachine
 
 from minihv.errors import AccessError, ConfigurationError, InternalError
 from minihv.hypervisor.gpa_space import GpaSpace, Overlay
@@ -73,7 +73,9 @@ def test_ram_is_mapped_by_large_pages_only_if_it_is_made_of_them(
 
 
 def test_ram_is_zeroed_and_belongs_to_the_partition(memory: SystemMemory) -> None:
+    memory.frames.allocate(OWNER, memory.frames.free_count)
     memory.view[:] = 0xFF
+    memory.frames.free_all(OWNER)
     space = space_of(memory, SMALL)
     assert space.read(0, SMALL) == bytes(SMALL)
     assert memory.frames.owned_by(OWNER) == 256
@@ -289,3 +291,44 @@ def test_machine_whose_partitions_are_deleted_has_all_its_frames_again() -> None
     check()
     shares = {name: seen[name] / seen.total() for name in ("create", "overlay", "delete", "refused")}
     assert min(shares.values()) > 0.01, shares
+
+
+def test_memory_of_a_new_partition_is_zero_whatever_the_others_did() -> None:
+    seen: Counter[str] = Counter()
+
+    @given(st.lists(ACTIONS, min_size=2, max_size=12))
+    def check(actions: list[tuple[str, int]]) -> None:
+        with Hypervisor(machine_bytes(6 * MIB)) as hypervisor:
+            known: set[int] = set()
+            for action in actions:
+                seen[act(hypervisor, *action)] += 1
+                for partition_id in hypervisor.partitions.keys() - known:
+                    assert_zero_and_scribble(hypervisor, partition_id)
+                    known.add(partition_id)
+
+    check()
+    assert min(seen[name] / seen.total() for name in ("create", "delete")) > 0.05, seen
+
+
+def assert_zero_and_scribble(hypervisor: Hypervisor, partition_id: int) -> None:
+    """The partition has what a new one has; then it uses all of its memory."""
+    frames, space = hypervisor.memory.frames, hypervisor.partitions[partition_id].gpa_space
+    spa = space.spa_of(0)
+    assert spa is not None and frames.owned_by(partition_id) * PAGE_BYTES == space.ram_bytes
+    ram = hypervisor.memory.view[spa : spa + space.ram_bytes]
+    assert not ram.any()
+    ram[:] = 0xFF
+    for vp in hypervisor.partitions[partition_id].vps:
+        assert not any(hypervisor.memory.read(vp.vmcb_spa + 0x400, 0xC00))
+        hypervisor.memory.write(vp.vmcb_spa + 0x400, b"\xff" * 0xC00)
+
+
+def test_partition_finds_nothing_of_what_a_guest_left_there() -> None:
+    fill = f"mov rdi, {STACK}; mov ecx, 0x10000; mov eax, 0xAB; rep stosb; hlt"
+    with SmallMachine(fill) as machine:
+        machine.run(100_000)
+        assert machine.read(STACK + 0xFFF8) == 0xABAB_ABAB_ABAB_ABAB
+        machine.hypervisor.delete_partition(machine.partition.id)
+        younger = machine.hypervisor.create_partition("younger", 2 * MIB)
+        assert younger.gpa_space.spa_of(0) == machine.partition.gpa_space.spa_of(0)
+        assert younger.gpa_space.read(0, 2 * MIB) == bytes(2 * MIB)

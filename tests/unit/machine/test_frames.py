@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import event
 from hypothesis import strategies as st
@@ -35,6 +36,7 @@ class FramesAsADict(RuleBasedStateMachine):
         super().__init__()
         self.frames = FrameAllocator(FRAMES)
         self.owner: dict[int, int] = {}
+        self.given_back: set[int] = set()
 
     def first_fit(self, count: int, align: int) -> int | None:
         """The slow way to find a run."""
@@ -84,6 +86,7 @@ class FramesAsADict(RuleBasedStateMachine):
         note("all given back" if mine else "nothing to give back")
 
     def forget(self, run: list[int]) -> None:
+        self.given_back.update(run)
         for frame in run:
             del self.owner[frame]
 
@@ -94,6 +97,10 @@ class FramesAsADict(RuleBasedStateMachine):
         assert self.frames.free_count == FRAMES - len(self.owner)
         for owner in {1, *self.owner.values()}:
             assert self.frames.owned_by(owner) == list(self.owner.values()).count(owner)
+
+    @invariant()
+    def frame_is_used_when_somebody_gave_it_back(self) -> None:
+        assert set(np.flatnonzero(self.frames.used)) == self.given_back
 
 
 def test_allocator_answers_as_a_dict_of_owners() -> None:
