@@ -345,7 +345,7 @@ def test_set_that_meets_an_unknown_register_has_done_those_before_it() -> None:
 
 
 def with_entry(code: str, gva: int, entry: int) -> tuple[SmallMachine, Any]:
-    """A machine that ran ``code``, whose second GiB then has ``entry`` for ``gva``."""
+    """A machine that ran ``code`` with ``entry`` in its PD for ``gva``, and its VP 0."""
     machine = SmallMachine(code)
     machine.write(TABLES + 0x2000 + 8 * (gva >> 21), entry)
     machine.run()
