@@ -317,7 +317,6 @@ def test_memory_of_a_new_partition_is_zero_whatever_the_others_did() -> None:
                     known.add(partition_id)
 
     check()
-    print(seen)
     assert seen[True] / seen.total() > 0.05, seen
 
 
