@@ -3,9 +3,9 @@
 from hashlib import blake2b
 from typing import Any
 
-from minihv.hypervisor.hypervisor import Hypervisor
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.vp import GENERAL, SEGMENTS, TABLES, VirtualProcessor
+from minihv.terms import PAGE_BYTES
 
 CONTROL = ("rip", "rflags", "cr0", "cr2", "cr3", "cr4", "efer", "dr6", "dr7")
 MODEL_SPECIFIC = (
@@ -67,6 +67,8 @@ def difference(one: Any, other: Any, path: str = "") -> list[str]:
     return [] if one == other else [f"{path}: {one} is not {other}"]
 
 
-def state_of_machine(hypervisor: Hypervisor) -> list[dict[str, Any]]:
-    """All partitions of a machine."""
-    return [state_of(partition) for partition in hypervisor.partitions.values()]
+def second_level_of(partition: Partition) -> list[int]:
+    """The second-level entries of all pages of RAM, with what the walks marked in them."""
+    tables = partition.gpa_space._tables
+    found = [tables.find(gpa) for gpa in range(0, partition.gpa_space.ram_bytes, PAGE_BYTES)]
+    return [leaf.entry for leaf in found if leaf is not None]
