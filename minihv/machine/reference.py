@@ -46,8 +46,8 @@ class ReferenceWalker:
             raise InternalError("The Python walk raised an exception, where a walk is total.") from failure
 
     def _walk(self, _user: Any, guest: Any, second: Any, gva: int, access: Any, ret: Any) -> None:
-        ret[0] = ffi.new("struct mhv_walk_result *", {"outcome": lib.MHV_NOT_CANONICAL})[0]
         try:
+            ret[0] = ffi.new("struct mhv_walk_result *", {"outcome": lib.MHV_NOT_CANONICAL})[0]
             found = nested_walk(self._memory, paging_of(guest), paging_of(second), gva, access_of(access))
             values = {name: getattr(found, name) for name in RESULT_NAMES[type(found)]}
             ret[0] = ffi.new("struct mhv_walk_result *", values | {"outcome": OUTCOMES[type(found)]})[0]
