@@ -102,6 +102,7 @@ class Hypervisor:
         self._next_id += 1
         try:
             partition.gpa_space.add_ram(memory_bytes)
+            partition.reserve_hypercall_page()
             for index in range(vps):
                 partition.vps.append(self._create_vp(partition, index))
         except ConfigurationError:

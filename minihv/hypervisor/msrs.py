@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from minihv.errors import ConfigurationError
 from minihv.hypervisor.privileges import NONE, Privilege
 from minihv.machine import clock
 from minihv.machine.memory import SystemMemory
@@ -107,8 +108,11 @@ def _write_hypercall(vp: "VirtualProcessor", value: int) -> bool:
     page = Gpa(value & -PAGE_BYTES)
     if wanted and page >= partition.gpa_space.ram_bytes:
         return False
+    try:
+        partition.set_hypercall_page(page if wanted else None)
+    except ConfigurationError:
+        return False  # the machine has no frame left to split a large page with
     partition.hypercall_msr = value
-    partition.set_hypercall_page(page if wanted else None)
     return True
 
 

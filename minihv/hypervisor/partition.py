@@ -12,7 +12,7 @@ from minihv.hypervisor.gpa_space import GpaSpace
 from minihv.hypervisor.privileges import Privilege
 from minihv.hypervisor.vp import VirtualProcessor, VpState
 from minihv.machine.frames import HYPERVISOR
-from minihv.terms import Gpa, Spa
+from minihv.terms import PAGE_BYTES, Gpa, Spa
 
 if TYPE_CHECKING:
     from minihv.hypervisor.hypervisor import Hypervisor
@@ -56,21 +56,31 @@ class Partition:
         for vp in self.vps:
             vp.handle.cpuid = self._cpuid
 
+    def reserve_hypercall_page(self) -> None:
+        """Takes the frame of the hypercall page now, so that no guest can run into a lack of frames.
+
+        Raises:
+            ConfigurationError: none is left.
+        """
+        memory = self._hypervisor.memory
+        self._hypercall_spa = memory.frames.allocate(HYPERVISOR)
+        memory.write(self._hypercall_spa, HYPERCALL_PAGE_CODE.ljust(PAGE_BYTES, b"\0"))
+
     def shut_down(self, status: int, why: str) -> None:
         """Ends the partition; its VPs never run again."""
         self.exit_status = status
         self.why = why
 
     def set_hypercall_page(self, gpa: Gpa | None) -> None:
-        """Lays the hypercall page over the guest's page at ``gpa``, or takes it away."""
-        memory = self._hypervisor.memory
+        """Lays the hypercall page over the guest's page at ``gpa``, or takes it away.
+
+        Raises:
+            ConfigurationError: there is no frame for the tables of this page; then there is no page.
+        """
         if self.hypercall_page is not None:
             self.gpa_space.lift(self.hypercall_page)
-        if gpa is not None:
-            if self._hypercall_spa is None:
-                self._hypercall_spa = memory.frames.allocate(HYPERVISOR)
-                memory.fill_zero(self._hypercall_spa, 4096)
-                memory.write(self._hypercall_spa, HYPERCALL_PAGE_CODE)
+            self.hypercall_page = None
+        if gpa is not None and self._hypercall_spa is not None:
             self.gpa_space.lay_over(gpa, self._hypercall_spa, "hypercall page")
         self.hypercall_page = gpa
         for vp in self.vps:

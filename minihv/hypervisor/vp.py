@@ -98,7 +98,6 @@ class VirtualProcessor:
         self.vmcb_spa = vmcb_spa
         self.state = VpState.READY
         self.why = ""
-        self.run_blocks = 0
         self.counters: Any = self.handle.counters
         self.msrs = available_msrs(partition.privileges)
         self._processor = processor

@@ -10,6 +10,7 @@ from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.privileges import CHILD, NONE, Privilege
 from minihv.hypervisor.vp import VpState
+from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.spec.msrs import Msr
 from minihv.spec.svm_exits import SvmExit
@@ -264,3 +265,14 @@ def test_reference_counter_of_a_later_partition_begins_near_zero() -> None:
         later = machine.add_partition("later", f"mov ecx, {int(Msr.TIME_REF_COUNT)};" + READ + "hlt")
         machine.run()
         assert later.vps[0].read("rbx") == 0
+
+
+def test_hypercall_page_that_no_frame_is_left_for_raises_gp_and_changes_nothing() -> None:
+    with Hypervisor(8 * MIB) as hypervisor:
+        partition = hypervisor.create_partition("crowded", 2 * MIB)
+        frames = hypervisor.memory.frames
+        while frames.free_count:
+            frames.allocate(HYPERVISOR)
+        msrs.write_msr(partition.vps[0], Msr.GUEST_OS_ID, 1)
+        assert not msrs.write_msr(partition.vps[0], Msr.HYPERCALL, 0x5001)
+        assert partition.hypercall_page is None and msrs.read_msr(partition.vps[0], Msr.HYPERCALL) == 0
