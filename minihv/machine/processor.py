@@ -47,7 +47,7 @@ class PagingMode(Enum):
                 return mode
         names = [mode.value for mode in cls]
         raise ConfigurationError(
-            f"The paging mode must be one of {', '.join(names)}, not {name!r}{nearest(name, names)}."
+            f"The paging mode must be one of {', '.join(names)}, not {name!r}{nearest(name, names) or '.'}"
         )
 
 
