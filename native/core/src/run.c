@@ -105,7 +105,7 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
 }
 
 enum next mhv_handle(struct mhv_processor *processor, struct mhv_vp *vp,
-                        struct mhv_silicon *silicon)
+                     struct mhv_silicon *silicon)
 {
     struct touch touch;
 
@@ -162,7 +162,7 @@ static enum next inject(struct mhv_processor *processor, struct mhv_vp *vp,
 // V_IRQ: delivered as soon as the guest lets it in. stop_on_window makes the block hook watch for
 // that.
 enum next mhv_offer_interrupt(struct mhv_processor *processor, struct mhv_vp *vp,
-                                 struct mhv_silicon *silicon)
+                              struct mhv_silicon *silicon)
 {
     const uint64_t virtual_interrupt = vp->vmcb->control.virtual_interrupt;
     const uint64_t priority = virtual_interrupt >> 16 & 15, tpr = virtual_interrupt & 15;
@@ -186,7 +186,7 @@ enum next mhv_offer_interrupt(struct mhv_processor *processor, struct mhv_vp *vp
 
 // Puts the registers into the engine and lets it run until an event. False: the engine refused.
 bool mhv_enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
-                            struct mhv_silicon *silicon)
+                         struct mhv_silicon *silicon)
 {
     const struct mhv_engine_api *api = &processor->api;
     uint64_t rflags = 0;
@@ -276,12 +276,23 @@ enum mhv_stop mhv_vp_complete_port(struct mhv_processor *processor, struct mhv_v
     return next == NEXT_EXIT ? MHV_STOP_EXIT : MHV_STOP_BUDGET;
 }
 
+// The paging of a VP whose registers are not the engine's: only its VMCB tells the truth.
+static struct mhv_paging saved_paging(const struct mhv_vmcb_save *save)
+{
+    const struct mhv_silicon silicon = {
+        .cr = {[0] = save->cr0, [3] = save->cr3, [4] = save->cr4},
+        .efer = save->efer,
+    };
+    return mhv_guest_paging(&silicon);
+}
+
 void mhv_vp_translate(struct mhv_processor *processor, struct mhv_vp *vp, uint64_t gva,
                       const struct mhv_access *access, struct mhv_walk_result *ret)
 {
-    struct mhv_vp *current = processor->vp;
+    const bool loaded = processor->vp == vp && !vp->reload;
+    const struct mhv_paging guest =
+        loaded ? mhv_guest_paging(mhv_silicon_of(vp->context)) : saved_paging(&vp->vmcb->save);
+    const struct mhv_paging second = mhv_second_paging(vp);
 
-    processor->vp = vp;
-    mhv_translate(processor, mhv_silicon_of(vp->context), gva, *access, ret);
-    processor->vp = current;
+    processor->walker.walk(processor->walker.user, &guest, &second, gva, access, ret);
 }
