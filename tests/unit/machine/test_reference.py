@@ -86,9 +86,7 @@ def test_walk_that_failed_finds_no_page_and_is_told_of_once(
     walker.raise_if_failed()
 
 
-def test_answer_that_cannot_be_written_is_a_failure_too(
-    memory: SystemMemory,
-) -> None:
+def test_answer_that_cannot_be_written_is_a_failure_too(memory: SystemMemory) -> None:
     walker = ReferenceWalker(memory)
     walker.handle.walk(ffi.NULL, ffi.NULL, ffi.NULL, 0, ffi.NULL, ffi.NULL)
     with pytest.raises(InternalError) as refusal:
