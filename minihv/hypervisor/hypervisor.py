@@ -63,7 +63,11 @@ class Hypervisor:
         self._tracer = VpTracer(trace) if trace is not None else None
         self.scheduler = Scheduler(lps)
         self.memory = SystemMemory(memory_bytes)
-        self.processor = Processor(self.memory, paging, core)
+        try:
+            self.processor = Processor(self.memory, paging, core)
+        except ConfigurationError:
+            self.memory.close()
+            raise
         self.partitions: dict[int, Partition] = {}
         self._next_id = 1
         self._msrpm = self.memory.frames.allocate(HYPERVISOR, msrs.PERMISSION_MAP_FRAMES)

@@ -164,3 +164,16 @@ def test_memory_of_a_machine_covers_partitions_their_small_pages_and_ring_minus_
     ram_kib = (mebibytes + mebibytes % 2) * 1024
     kib = machine_bytes(mebibytes * MIB, partitions) >> 10
     assert kib == 4096 + partitions * (ram_kib + tables_kib + 256)
+
+
+def test_refused_processor_leaves_no_memory_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+
+    def refuse(*_: object) -> None:
+        raise ConfigurationError("No processor today.")
+
+    monkeypatch.setattr("minihv.hypervisor.hypervisor.Processor", refuse)
+    monkeypatch.setattr("minihv.hypervisor.hypervisor.SystemMemory.close", closed.append)
+    with pytest.raises(ConfigurationError, match=r"^No processor today\.$"):
+        Hypervisor(4 * MIB)
+    assert len(closed) == 1
