@@ -167,13 +167,15 @@ def test_memory_of_a_machine_covers_partitions_their_small_pages_and_ring_minus_
 
 
 def test_refused_processor_leaves_no_memory_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = []
+    closed: list[object] = []
 
     def refuse(*_: object) -> None:
         raise ConfigurationError("No processor today.")
 
     monkeypatch.setattr("minihv.hypervisor.hypervisor.Processor", refuse)
-    monkeypatch.setattr("minihv.hypervisor.hypervisor.SystemMemory.close", closed.append)
+    monkeypatch.setattr(
+        "minihv.hypervisor.hypervisor.SystemMemory.close", lambda memory: closed.append(memory)
+    )
     with pytest.raises(ConfigurationError, match=r"^No processor today\.$"):
         Hypervisor(4 * MIB)
     assert len(closed) == 1
