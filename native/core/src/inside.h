@@ -166,6 +166,7 @@ enum next mhv_begin(struct mhv_processor *processor, struct mhv_vp *vp);
 enum mhv_stop mhv_finish(struct mhv_processor *processor, struct mhv_vp *vp, enum next next);
 
 // step.c
+bool mhv_is_inside_block(const struct mhv_processor *processor, const struct mhv_silicon *silicon);
 bool mhv_step_once(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon);
 
 // fill.c

@@ -251,13 +251,17 @@ enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *
 {
     struct mhv_silicon *silicon = mhv_silicon_of(vp->context);
     enum next next = mhv_begin(processor, vp);
+    bool goes_on = mhv_is_inside_block(processor, silicon);
+    const uint64_t rip = silicon->rip;
 
     processor->limit = until_block;
-    processor->block_end = 0;
     while (next == NEXT_GO_ON && processor->blocks < processor->limit && !mhv_trace_is_full(vp)) {
         next = mhv_offer_interrupt(processor, vp, silicon);
         if (next != NEXT_GO_ON)
             break;
+        processor->blocks -= goes_on && silicon->rip == rip; // begun, and counted, by a step
+        processor->block_end = 0;
+        goes_on = false;
         next = go_on(processor, vp, silicon) ? mhv_handle(processor, vp, silicon) : NEXT_ENGINE;
     }
     return mhv_finish(processor, vp, next);

@@ -110,14 +110,20 @@ static void leave_changed_block(struct mhv_processor *processor, const struct mh
     processor->blocks++;
 }
 
+// Whether the last step stopped within a block, and what follows is the rest of it.
+bool mhv_is_inside_block(const struct mhv_processor *processor, const struct mhv_silicon *silicon)
+{
+    return processor->block_end != 0 && silicon->rip == processor->block_next &&
+           silicon->rip < processor->block_end;
+}
+
 // Executes an instruction, unless the frame that it writes or lies in must be prepared first.
 static enum next try_step(struct mhv_processor *processor, struct mhv_vp *vp,
                           struct mhv_silicon *silicon)
 {
     struct mhv_instruction instruction;
     uint8_t bytes[INSTRUCTION_BYTES];
-    const bool inside = processor->block_end != 0 && silicon->rip == processor->block_next &&
-                        silicon->rip < processor->block_end;
+    const bool inside = mhv_is_inside_block(processor, silicon);
 
     if (!inside && !processor->stepping_suspects) {
         processor->block_end = 0;
