@@ -14,7 +14,7 @@ from random import Random
 from assembler import assemble
 from machines import CODE, HANDLER_BYTES, HANDLERS, SmallMachine, enter_at, virtual_interrupt
 
-from minihv.hypervisor.vp import GENERAL, VpState
+from minihv.hypervisor.vp import GENERAL, SegmentValue, VpState
 from minihv.machine.processor import PagingMode
 
 BLOCKS = 1000
@@ -116,7 +116,11 @@ class Fuzzed:
         partition.exit_status, partition.guest_os_id = None, 0
         vp.state, vp.why = VpState.READY, ""
         vp.control.event_injection = vp.control.interrupt_shadow = vp.control.tsc_offset = 0
-        enter_at(vp, CODE, ring=random.choice((0, 3)))
+        ring = random.choice((0, 3))
+        enter_at(vp, CODE, ring=ring)
+        if random.random() < 0.25:  # compatibility mode, with operands of 32 or of 16 bits
+            width = random.choice((0x4000, 0))
+            vp.write_segment("cs", SegmentValue(0, 0xFFFF_FFFF, 0x18 | ring, 0x809B | ring << 5 | width))
         for name in GENERAL:
             if name != "rsp":
                 near = CODE + random.getrandbits(8)
