@@ -241,6 +241,7 @@ class Walker:
         self.written = dict(tables.words)
         for spa, word in tables.words.items():
             self.memory.write_u64(spa, word)
+        self.processor.flush()  # second-level tables were changed
         self._place_pages(case)
         self._enter(case)
         stop = self.processor.run(self.handle, self.handle.counters.blocks + 100)
