@@ -29,6 +29,7 @@ from minihv.machine.processor import Core, PagingMode, Processor
 from minihv.paging.access import AccessKind
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.x86_exceptions import Vector
+from minihv.spec.x86_paging import PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE
 from minihv.terms import MIB, Spa
 
 PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1 << 0, 1 << 1, 1 << 2, 1 << 5, 1 << 6, 1 << 7
@@ -205,7 +206,12 @@ class Outcome:
             return f"#NPF on a {where}: {self.error_code:#x}"
         if self.exit_code == GP_EXIT:
             return "#GP"
-        return f"#PF {self.error_code:#x}"
+        if not self.error_code & PF_PRESENT:
+            return "#PF: absent"
+        if self.error_code & PF_RESERVED:
+            return "#PF: reserved"
+        kind = "fetch" if self.error_code & PF_FETCH else "write" if self.error_code & PF_WRITE else "read"
+        return f"#PF: refused {kind} in ring {3 if self.error_code & PF_USER else 0}"
 
 
 class Walker:
@@ -243,6 +249,7 @@ class Walker:
             self.memory.write_u64(spa, word)
         self.processor.flush()  # second-level tables were changed
         self._place_pages(case)
+        self.processor.flush()  # second-level tables were changed
         self._enter(case)
         stop = self.processor.run(self.handle, self.handle.counters.blocks + 100)
         assert stop == 1, f"the access of {case} ended with {stop}"

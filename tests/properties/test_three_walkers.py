@@ -35,19 +35,15 @@ from minihv.terms import MIB
 
 FLOORS = {
     "done": 0.15,
-    "#GP": 0.002,
-    "#PF 0x0": 0.001,  # absent: read, write, user
-    "#PF 0x2": 0.001,
-    "#PF 0x4": 0.0005,
-    "#PF 0x6": 0.0005,
-    "#PF 0x1": 0.003,  # refused: SMAP, WP, U/S, NX, SMEP
-    "#PF 0x3": 0.003,
-    "#PF 0x5": 0.02,
-    "#PF 0x7": 0.02,
-    "#PF 0x11": 0.01,
-    "#PF 0x15": 0.01,
-    "#PF 0x9": 0.002,  # reserved bits
-    "#PF 0xb": 0.002,
+    "#GP": 0.001,
+    "#PF: absent": 0.005,
+    "#PF: reserved": 0.003,
+    "#PF: refused read in ring 0": 0.003,  # SMAP
+    "#PF: refused write in ring 0": 0.003,  # SMAP, WP
+    "#PF: refused fetch in ring 0": 0.01,  # SMEP, NX
+    "#PF: refused read in ring 3": 0.02,  # U/S
+    "#PF: refused write in ring 3": 0.02,
+    "#PF: refused fetch in ring 3": 0.01,
     "#NPF on a table": 0.05,
     "#NPF on a page": 0.01,
 }
@@ -83,7 +79,7 @@ def cases(draw: st.DrawFn) -> Case:
     top = draw(st.integers(0, 0x1FF).filter(lambda slot: slot != CODE_SLOT))
     low = draw(st.integers(0, (1 << 3 + 9 * levels) - 1)) & ~7
     gva = sign_extended(top << 3 + 9 * levels | low, levels)
-    if draw(st.sampled_from([False] * 30 + [True])):
+    if draw(st.integers(0, 63)) == 37:
         gva ^= 1 << 60
     flag = st.booleans()
     return Case(
