@@ -1,8 +1,8 @@
 """Rows ``density.*``: what one partition more costs, and how many go into one process.
 
 Memory is the proportional set size of this process, so that the two host mappings of one frame count once.
-The RAM that was given to the partitions is taken off; their tables, VMCBs and everything that the core and
-Python hold for them is not.
+The machine's memory is made resident before anything is measured; so what grows is what the core and Python
+hold for a partition, and to it the hypervisor's frames for its tables and VMCBs are added.
 
 Next: ``minihv.cli.bench.command``
 """
@@ -15,7 +15,8 @@ from minihv.cli.bench.rows import Effort, Goal, Measure, Row, nanoseconds, row
 from minihv.cli.bench.sides import Bare, create_child
 from minihv.errors import InternalError
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
-from minihv.terms import MIB
+from minihv.machine.frames import HYPERVISOR
+from minihv.terms import MIB, PAGE_BYTES
 
 ROLLUP = Path("/proc/self/smaps_rollup")
 RAM_BYTES = 2 * MIB
@@ -59,10 +60,12 @@ def memory(effort: Effort) -> Row | str:
 
     def ours() -> float:
         with Hypervisor(machine_bytes(RAM_BYTES, count + 1)) as hypervisor:
+            hypervisor.memory.view[::PAGE_BYTES] |= 0  # resident from here on
             add_partitions(hypervisor, 1)
-            before = proportional_bytes()
+            before, frames = proportional_bytes(), hypervisor.memory.frames.owned_by(HYPERVISOR)
             add_partitions(hypervisor, count)
-            return (proportional_bytes() - before - count * RAM_BYTES) / count / 1024
+            frames = hypervisor.memory.frames.owned_by(HYPERVISOR) - frames
+            return (proportional_bytes() - before + frames * PAGE_BYTES) / count / 1024
 
     def theirs() -> float:
         with ExitStack() as stack:
