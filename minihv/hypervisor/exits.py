@@ -15,7 +15,7 @@ from minihv.hypervisor import msrs
 from minihv.hypervisor.hypercalls import handle_hypercall
 from minihv.hypervisor.vp import EXIT_INFO_1, RCX, VpState
 from minihv.spec.svm_exits import SvmExit
-from minihv.spec.vmcb import Event, EventType
+from minihv.spec.vmcb import Event, EventType, VirtualInterrupt
 from minihv.spec.x86_exceptions import Meeting, Vector, meeting
 from minihv.spec.x86_registers import Rflags
 
@@ -77,10 +77,13 @@ def on_vmmcall(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
 
 
 def on_hlt(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
-    """HLT: the VP waits for an interrupt, or for good when it takes none."""
+    """HLT: the VP waits for an interrupt, or for good when it takes none; a pending one ends it."""
     vp.advance()
     vp.control.interrupt_shadow = 0
-    vp.state = VpState.IDLE if vp.read("rflags") & Rflags.IF else VpState.HALTED
+    if not vp.read("rflags") & Rflags.IF:
+        vp.state = VpState.HALTED
+    elif not VirtualInterrupt(vp.control.virtual_interrupt).is_offered:
+        vp.state = VpState.IDLE
 
 
 def on_port(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:

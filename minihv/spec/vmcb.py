@@ -129,6 +129,11 @@ class VirtualInterrupt(Bits, width=64):
     avic_enable = flag(31)
     vector = field(39, 32)
 
+    @property
+    def is_offered(self) -> bool:
+        """Whether an interrupt is pending that the task priority does not hold back."""
+        return self.irq and (self.ignore_tpr or self.priority > self.tpr & 0xF)
+
 
 class InterruptShadow(Bits, width=64):
     """The quadword at 0x068.  Spec: AMD APM vol. 2, "Interrupt Shadows"."""

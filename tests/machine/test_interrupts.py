@@ -179,3 +179,11 @@ def test_injected_event_comes_before_a_pending_virtual_interrupt() -> None:
         machine.vp.control.event_injection = event(0x41, INTERRUPT)
         machine.run(100)
         assert machine.vector() == 0x40 and machine.vp.counters.interrupts == 2
+
+
+def test_interrupt_that_is_pending_behind_sti_wakes_the_hlt() -> None:
+    with SmallMachine("sti; hlt; hlt") as machine:
+        machine.vp.control.virtual_interrupt = virtual_interrupt(0x40)
+        machine.run()
+        assert machine.vector() == 0x40 and machine.frame().rip == CODE + 2
+        assert machine.vp.counters.interrupts == 1
