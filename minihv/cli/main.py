@@ -3,10 +3,11 @@
 Next: ``minihv.cli.run``
 """
 
+import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -163,12 +164,23 @@ def main() -> None:
 
 
 def prepare_streams() -> None:
-    """Both can be written: where nobody opened one it leads nowhere, and a letter it lacks is escaped."""
+    """Both can be written whole: where nobody opened one it leads nowhere, and a letter it lacks is escaped.
+
+    A stream without a buffer (PYTHONUNBUFFERED) would drop the rest of a write that a signal cut short.
+    """
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-            setattr(sys, name, os.fdopen(descriptor, "w", encoding="utf-8", closefd=False))
+        if stream is None or is_unbuffered(stream, descriptor):
+            encoding = stream.encoding if stream else "utf-8"
+            setattr(sys, name, os.fdopen(descriptor, "w", buffering=1, encoding=encoding, closefd=False))
         getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def is_unbuffered(stream: TextIO, descriptor: int) -> bool:
+    """Whether ``stream`` writes to ``descriptor`` with nothing between."""
+    return isinstance(stream.buffer, io.RawIOBase) and stream.fileno() == descriptor
 
 
 def fail(message: str, status: int) -> None:

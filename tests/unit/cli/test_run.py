@@ -250,6 +250,23 @@ def test_interrupted_run_says_what_it_has(
 
 
 @needs_proc
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_interrupt_while_the_report_is_written_cuts_nothing(
+    minihv: CommandLine, guest: GuestWriter, monkeypatch: pytest.MonkeyPatch, unbuffered: str
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    process = minihv.start("run", guest(PRINTS_FOR_EVER), "--json")
+    (child,) = children_of(process.pid)
+    os.kill(child, signal.SIGINT)
+    assert process.stdout
+    begin = process.stdout.read(1)  # the rest is more than a pipe holds, so the child still writes
+    os.kill(child, signal.SIGINT)
+    report = json.loads(begin + process.stdout.read())
+    assert report["why"] == "it was interrupted, and could have gone on"
+    process.communicate()
+
+
+@needs_proc
 @pytest.mark.parametrize("name", ["trace.json", "trace.jsonl"])
 def test_interrupted_trace_is_whole(
     minihv: CommandLine, guest: GuestWriter, tmp_path: Path, name: str
