@@ -3,11 +3,13 @@
 They do not use ``minihv.paging.tables``: the walk and the builder are tested against each other elsewhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Self
 
 import numpy as np
 
+from minihv.hypervisor.exits import SHADOW_EXITS
 from minihv.paging.access import Access, AccessKind, BufferMemory, Paging
 
 PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1 << 0, 1 << 1, 1 << 2, 1 << 5, 1 << 6, 1 << 7
@@ -21,6 +23,12 @@ EXECUTE = Access(AccessKind.EXECUTE)
 USER_READ = Access(AccessKind.READ, user=True)
 USER_WRITE = Access(AccessKind.WRITE, user=True)
 USER_EXECUTE = Access(AccessKind.EXECUTE, user=True)
+
+
+def without_shadow(exits: Mapping[str, int]) -> dict[str, int]:
+    """Exits by name, less those that shadow paging adds."""
+    added = {code.name for code in SHADOW_EXITS}
+    return {name: count for name, count in exits.items() if name not in added}
 
 
 def memory_of(byte_count: int) -> BufferMemory:

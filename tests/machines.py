@@ -27,6 +27,7 @@ from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.vp import SegmentValue, VirtualProcessor
 from minihv.machine.processor import Core, PagingMode
+from minihv.machine.shadow import ShadowOptions
 from minihv.terms import MIB
 
 GDT, TABLES, IDT, TSS, STACK, CODE, HANDLERS = 0x2000, 0x3000, 0x6000, 0x7000, 0xE000, 0x10_0000, 0x11_0000
@@ -83,10 +84,15 @@ class SmallMachine:
     handlers: Mapping[int, str] = field(default_factory=dict)
     registers: Mapping[str, int] = field(default_factory=dict)
     partitions: int = 1
+    shadow: ShadowOptions | None = None
 
     def __post_init__(self) -> None:
         self.hypervisor = Hypervisor(
-            machine_bytes(MEMORY, self.partitions), lps=self.lps, paging=self.paging, core=self.core
+            machine_bytes(MEMORY, self.partitions),
+            lps=self.lps,
+            paging=self.paging,
+            core=self.core,
+            shadow=self.shadow,
         )
         self.partition = self.add_partition("small", self.code)
 

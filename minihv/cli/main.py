@@ -74,8 +74,22 @@ def run(  # noqa: PLR0913 - one parameter for each option
         typer.Option(metavar="N", parser=whole_number, help="Logical processors of the machine, 1 to 32."),
     ] = 1,
     paging: Annotated[
-        str, typer.Option(metavar="MODE", help="slat: minihv walks; hardware: the engine's own MMU does.")
+        str,
+        typer.Option(
+            metavar="MODE",
+            help="slat: minihv walks two stages; shadow: one of its own; hardware: the engine's MMU walks.",
+        ),
     ] = "slat",
+    policy: Annotated[
+        str, typer.Option(metavar="NAME", help="How shadow tables follow the guest's: trap, unsync, flush.")
+    ] = "unsync",
+    shadow_frames: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=whole_number, help="Frames for shadow tables, at least 16."),
+    ] = None,
+    large_pages: Annotated[
+        str, typer.Option(metavar="HOW", help="In shadow tables: keep, or split into pages of 4 KiB.")
+    ] = "keep",
     blocks: Annotated[
         int | None,
         typer.Option(metavar="N", parser=whole_number, help="Stop after so many executed blocks."),
@@ -90,7 +104,20 @@ def run(  # noqa: PLR0913 - one parameter for each option
     """Run a guest in a partition of its own, and count what happens."""
     from minihv.cli.run import RunOptions, run_guest
 
-    options = RunOptions(guest, memory, vps, lps, paging, blocks, trace, as_json, plain)
+    options = RunOptions(
+        guest,
+        memory,
+        vps,
+        lps,
+        paging,
+        policy,
+        shadow_frames,
+        large_pages,
+        blocks,
+        trace,
+        as_json,
+        plain,
+    )
     raise typer.Exit(run_guest(options))
 
 

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from minihv.cli.contained import INTERRUPTED, Beat, contained
 from minihv.cli.output import harmless, is_plain, print_json, print_table
-from minihv.errors import ConfigurationError
+from minihv.errors import ConfigurationError, nearest
 from minihv.guests.session import Counters, GuestSession, PartitionReport, Report
 from minihv.hypervisor.tracing import vector_name
 from minihv.machine.processor import PagingMode
+from minihv.machine.shadow import ShadowOptions
+from minihv.paging.shadow import ShadowPolicy
 from minihv.trace import TraceWriter
 
 SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
+LARGE_PAGES = ("keep", "split")
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -31,6 +34,9 @@ class RunOptions:
     vps: int | None
     lps: int
     paging: str
+    policy: str
+    shadow_frames: int | None
+    large_pages: str
     blocks: int | None
     trace: Path | None
     as_json: bool
@@ -69,6 +75,7 @@ def perform(options: RunOptions, beat: Beat) -> int:
         vps=options.vps,
         lps=options.lps,
         paging=PagingMode.named(options.paging),
+        shadow=shadow_options(options),
         trace=writer,
     )
     with ExitStack() as stack:
@@ -91,6 +98,18 @@ def perform(options: RunOptions, beat: Beat) -> int:
     else:
         show(report, plain=is_plain(options.plain))
     return INTERRUPTED if interrupted else status_of(report)
+
+
+def shadow_options(options: RunOptions) -> ShadowOptions:
+    """How shadow tables are to be kept."""
+    if options.large_pages not in LARGE_PAGES:
+        raise ConfigurationError(
+            f"Large pages of the guest are kept or split, not {options.large_pages!r}"
+            f"{nearest(options.large_pages, LARGE_PAGES) or ': write --large-pages keep.'}"
+        )
+    return ShadowOptions(
+        ShadowPolicy.named(options.policy), options.shadow_frames, keep_large=options.large_pages == "keep"
+    )
 
 
 def tell_of_interruption(report: Report) -> None:
@@ -176,9 +195,20 @@ def counted_rows(counters: Counters) -> list[tuple[str, int]]:
         ("world switches", counters.world_switches),
         ("TLB fills", counters.tlb_fills),
         ("walk references", counters.walk_references),
+        *shadow_rows(counters),
         ("interrupts delivered", counters.interrupts),
         *((f"exceptions {vector_name(int(vector))}", count) for vector, count in counters.exceptions.items()),
         *((f"hypercalls {name}", count) for name, count in counters.hypercalls.items()),
+    ]
+
+
+def shadow_rows(counters: Counters) -> list[tuple[str, int]]:
+    """What shadow paging did, where there was any."""
+    if not counters.shadow_fills:
+        return []
+    return [
+        ("shadow entries filled", counters.shadow_fills),
+        ("guest writes emulated", counters.emulated_writes),
     ]
 
 

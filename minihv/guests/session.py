@@ -20,6 +20,7 @@ from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.tracing import exit_name
 from minihv.hypervisor.vp import SegmentValue, VirtualProcessor, VpState
 from minihv.machine.processor import Core, PagingMode
+from minihv.machine.shadow import ShadowOptions
 from minihv.terms import MIB
 from minihv.trace import Reader
 
@@ -40,6 +41,8 @@ class Counters(msgspec.Struct, kw_only=True):
     exceptions: dict[str, int]
     hypercalls: dict[str, int]
     world_switches: int
+    shadow_fills: int
+    emulated_writes: int
 
 
 class PartitionReport(msgspec.Struct, kw_only=True):
@@ -77,6 +80,7 @@ class GuestSession:
         lps: int | None = None,
         paging: PagingMode = PagingMode.SLAT,
         core: Core | None = None,
+        shadow: ShadowOptions | None = None,
         trace: Reader | None = None,
     ) -> None:
         name, image, default_vps, default_memory = find_image(guest)
@@ -85,8 +89,15 @@ class GuestSession:
         size = default_memory if memory_bytes is None else memory_bytes
         count = default_vps if vps is None else vps
         check_memory(size)
+        options = shadow or ShadowOptions()
+        frames = options.frames_for(size) if paging is PagingMode.SHADOW else 0
         self.hypervisor = Hypervisor(
-            machine_bytes(size), lps=1 if lps is None else lps, paging=paging, core=core, trace=trace
+            machine_bytes(size, shadow_frames=frames),
+            lps=1 if lps is None else lps,
+            paging=paging,
+            core=core,
+            shadow=options,
+            trace=trace,
         )
         try:
             self.partition = self.hypervisor.create_partition(name, size, vps=count)
@@ -207,4 +218,6 @@ def add_up(counters: list[Any]) -> Counters:
         exceptions={str(vector): n for vector, n in by_index("exceptions").items()},
         hypercalls={call_name(code): n for code, n in by_index("hypercalls").items()},
         world_switches=total("world_switches"),
+        shadow_fills=total("shadow_fills"),
+        emulated_writes=total("emulated_writes"),
     )

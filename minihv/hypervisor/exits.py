@@ -1,7 +1,7 @@
 """The exit table: what ring -1 does about each #VMEXIT, and what will be the parent's business.
 
 Stands for: ring -1's exit dispatcher. What the core answers in C never comes here: CPUID, RDTSC and
-    HvNotifyLongSpinWait (``native/core/src/exits.c``).
+    HvNotifyLongSpinWait (``native/core/src/exits.c``), and the exits of shadow paging.
 Spec: AMD APM vol. 2, "SVM Intercept Codes"; TLFS, "Intercepts" and "Hypercall Interface".
 Simplified: while there is no parent partition, an intercept that it would answer leaves the VP suspended.
 """
@@ -150,3 +150,13 @@ TABLE: dict[int, Exit] = {
     SvmExit.INVLPGA: Exit(on_undefined, RING_MINUS_1, "#UD: SVM is not offered"),
 }
 """Exits that are not listed here mean that the processor did something ring -1 did not ask for."""
+
+SHADOW_EXITS = (
+    SvmExit.EXCP14,
+    SvmExit.CR3_READ,
+    SvmExit.CR0_WRITE,
+    SvmExit.CR3_WRITE,
+    SvmExit.CR4_WRITE,
+    SvmExit.INVLPG,
+)
+"""Exits that shadow paging adds; the core answers them (``native/core/src/shadow_exits.c``)."""

@@ -21,8 +21,10 @@ from minihv.machine import clock
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Core, PagingMode, Processor, Stop
+from minihv.machine.shadow import ShadowOptions
 from minihv.paging.formats import ENTRY_BYTES
 from minihv.spec.vmcb import Intercept1, Intercept2
+from minihv.spec.x86_exceptions import Vector
 from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gva, page_align_up
 from minihv.trace import Reader
 
@@ -45,19 +47,22 @@ INTERCEPTS_1 = (
     | Intercept1.MSR
     | Intercept1.SHUTDOWN
 )
+CR0, CR3, CR4 = 1 << 0, 1 << 3, 1 << 4
+"""In the intercept words of the control registers."""
 INTERCEPTS_2 = Intercept2.VMMCALL | Intercept2.XSETBV
 
 
 class Hypervisor:
     """A machine with ring -1 on it. ``close`` it, or use it as a context manager."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the description of a machine
         self,
         memory_bytes: int,
         *,
         lps: int = 1,
         paging: PagingMode = PagingMode.SLAT,
         core: Core | None = None,
+        shadow: ShadowOptions | None = None,
         trace: Reader | None = None,
     ) -> None:
         self._tracer = VpTracer(trace) if trace is not None else None
@@ -69,6 +74,7 @@ class Hypervisor:
             self.memory.close()
             raise
         self.partitions: dict[int, Partition] = {}
+        self._shadow = (shadow or ShadowOptions()) if paging is PagingMode.SHADOW else None
         self._next_id = 1
         self._msrpm = self.memory.frames.allocate(HYPERVISOR, msrs.PERMISSION_MAP_FRAMES)
         msrs.write_permission_map(self.memory, self._msrpm)
@@ -107,6 +113,8 @@ class Hypervisor:
         try:
             partition.gpa_space.add_ram(memory_bytes)
             partition.reserve_hypercall_page()
+            if self._shadow is not None:
+                partition.shadow_tables(self._shadow)
             for index in range(vps):
                 partition.vps.append(self._create_vp(partition, index))
         except ConfigurationError:
@@ -175,6 +183,9 @@ class Hypervisor:
         control.guest_asid = partition.id
         control.nested_control = 1
         control.nested_cr3 = partition.gpa_space.root
+        if partition.shadow is not None:
+            intercept_for_shadow(vp)
+            vp.handle.shadow = partition.shadow.handle
         return vp
 
     def _run_turn(self, vp: VirtualProcessor, quantum: int) -> int:
@@ -210,7 +221,19 @@ class Hypervisor:
     def _flush_if_changed(self, vp: VirtualProcessor) -> None:
         if vp.partition.gpa_space.changed:
             vp.partition.gpa_space.changed = False
+            if vp.partition.shadow is not None:
+                vp.partition.shadow.drop()
             self.processor.flush()
+
+
+def intercept_for_shadow(vp: VirtualProcessor) -> None:
+    """Without nested paging ring -1 has to hear of page faults, of CR0, CR3 and CR4, and of INVLPG."""
+    control = vp.control
+    control.nested_control = 0
+    control.intercept_cr_read |= CR3
+    control.intercept_cr_write |= CR0 | CR3 | CR4
+    control.intercept_exceptions |= 1 << Vector.PF
+    control.intercept_instructions1 |= Intercept1.INVLPG
 
 
 def check_partition(memory_bytes: int, vps: int) -> None:
@@ -226,8 +249,11 @@ def check_partition(memory_bytes: int, vps: int) -> None:
         )
 
 
-def machine_bytes(partition_bytes: int, partitions: int = 1) -> int:
-    """System memory for ``partitions`` partitions of ``partition_bytes`` each, with room for ring -1."""
+def machine_bytes(partition_bytes: int, partitions: int = 1, shadow_frames: int = 0) -> int:
+    """System memory for ``partitions`` partitions of ``partition_bytes`` each, with room for ring -1.
+
+    ``shadow_frames`` is what the shadow tables of each take.
+    """
     rounded = -(-partition_bytes // LARGE_PAGE_BYTES) * LARGE_PAGE_BYTES
     entries = page_align_up(rounded // PAGE_BYTES * ENTRY_BYTES) if partition_bytes != rounded else 0
-    return OWN_BYTES + partitions * (rounded + entries + BYTES_FOR_PARTITION)
+    return OWN_BYTES + partitions * (rounded + entries + BYTES_FOR_PARTITION + shadow_frames * PAGE_BYTES)

@@ -12,11 +12,16 @@ from minihv.hypervisor.gpa_space import GpaSpace
 from minihv.hypervisor.privileges import Privilege
 from minihv.hypervisor.vp import VirtualProcessor, VpState
 from minihv.machine.frames import HYPERVISOR
+from minihv.machine.shadow import ShadowOptions, ShadowTables
+from minihv.paging.access import Paging
+from minihv.paging.shadow_pages import check_count
 from minihv.terms import PAGE_BYTES, Gpa, Spa
 
 if TYPE_CHECKING:
     from minihv.hypervisor.hypervisor import Hypervisor
 
+PHYSICAL_BITS = 40
+"""Width of a physical address of the emulated processor: CPUID leaf 0x80000008."""
 HYPERCALL_PAGE_CODE = bytes.fromhex("0f01d9c3")
 """VMMCALL; RET: what the hypercall page holds on an AMD processor."""
 
@@ -41,6 +46,9 @@ class Partition:
         self._hypercall_spa: Spa | None = None
         self._cpuid: Any = None
         self.gpa_space = GpaSpace(hypervisor.memory, partition_id)
+        self.shadow: ShadowTables | None = None
+        """Its tables for a processor that walks one stage; None with nested paging."""
+        self._shadow_frames: tuple[Spa, int] | None = None
 
     @property
     def is_shut_down(self) -> bool:
@@ -65,6 +73,19 @@ class Partition:
         memory = self._hypervisor.memory
         self._hypercall_spa = memory.frames.allocate(HYPERVISOR)
         memory.write(self._hypercall_spa, HYPERCALL_PAGE_CODE.ljust(PAGE_BYTES, b"\0"))
+
+    def shadow_tables(self, options: ShadowOptions) -> None:
+        """Takes the frames for shadow tables, and keeps them from now on.
+
+        Raises:
+            ConfigurationError: there are not so many, or they are too few.
+        """
+        memory, count = self._hypervisor.memory, options.frames_for(self.gpa_space.ram_bytes)
+        check_count(count)
+        base = memory.frames.allocate(HYPERVISOR, count)
+        self._shadow_frames = base, count
+        second = Paging(self.gpa_space.root, physical_bits=PHYSICAL_BITS)
+        self.shadow = ShadowTables(self._hypervisor.processor, second, base, count, options)
 
     def shut_down(self, status: int, why: str) -> None:
         """Ends the partition; its VPs never run again."""
@@ -98,4 +119,8 @@ class Partition:
             self._hypervisor.memory.frames.free(HYPERVISOR, vp.vmcb_spa)
         if self._hypercall_spa is not None:
             self._hypervisor.memory.frames.free(HYPERVISOR, self._hypercall_spa)
+        if self.shadow is not None:
+            self.shadow.close()
+        if self._shadow_frames is not None:
+            self._hypervisor.memory.frames.free(HYPERVISOR, *self._shadow_frames)
         self.gpa_space.release()

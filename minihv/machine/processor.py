@@ -38,6 +38,7 @@ class PagingMode(Enum):
 
     SLAT = "slat"
     HARDWARE = "hardware"
+    SHADOW = "shadow"
 
     @classmethod
     def named(cls, name: str) -> "PagingMode":
@@ -81,7 +82,7 @@ class Processor:
         self._walker: ReferenceWalker | None = None
         stub_spa = memory.frames.allocate(HYPERVISOR, 3)
         host_root = identity_tables(memory) if paging is PagingMode.HARDWARE else 0
-        mode = lib.MHV_PAGING_HARDWARE if paging is PagingMode.HARDWARE else lib.MHV_PAGING_SLAT
+        mode = getattr(lib, f"MHV_PAGING_{paging.name}")
         error = ffi.new("int *")
         self.handle = lib.mhv_processor_create(engine_api(), memory.handle, mode, stub_spa, host_root, error)
         if self.handle == ffi.NULL:
@@ -147,6 +148,11 @@ class Processor:
         result = ffi.new("struct mhv_walk_result *")
         lib.mhv_vp_translate(self.handle, vp, gva, access, result)
         return result
+
+    def walk_failed(self, failure: BaseException) -> None:
+        """Python that stands in for the core has raised ``failure``; the run that called it will say so."""
+        if self._walker is not None:
+            self._walker.failed(failure)
 
     def _check(self, stop: int) -> None:
         if self._walker is not None:

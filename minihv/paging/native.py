@@ -1,8 +1,8 @@
 """The C twins of this floor, behind the signatures of the reference. Nothing else here imports the core.
 
-Stands for: ``native/core/include/minihv/walk.h`` and ``tables.h``.
+Stands for: ``native/core/include/minihv/walk.h``, ``tables.h`` and ``shadow.h``.
 Simplified: no observer: C walks show their results, not their steps.
-Twin: ``minihv.paging.walk``, ``nested`` and ``tables``; held equal by ``tests/twins``.
+Twin: ``minihv.paging.walk``, ``nested``, ``tables`` and ``shadow``; held equal by ``tests/twins``.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,13 @@ from minihv.errors import InternalError
 from minihv.paging.access import Access, AccessKind, Paging
 from minihv.paging.formats import INDEX_BITS, Format
 from minihv.paging.nested import NestedMapping, SecondMapping, Violation
+from minihv.paging.shadow import Emulated, Filled, ShadowPolicy
+from minihv.paging.shadow_pages import ShadowCounters, check_count
 from minihv.paging.tables import TableLeaf, TableStatus, refuse
 from minihv.paging.walk import Mapping, NotCanonical, PageFault
 from minihv.terms import PAGE_BYTES
+
+NOWHERE = (1 << 64) - 1
 
 
 class MemoryView(Protocol):
@@ -193,6 +197,89 @@ class PageTables:
     def _check(self, status: int, va: int, pa: int = 0, byte_count: int = 0, flags: int = 0) -> None:
         if status != lib.MHV_OK:
             refuse(TableStatus(status), self.format, va, pa, byte_count, flags)
+
+
+class Shadow:
+    """As ``minihv.paging.shadow.Shadow`` over ``page_count`` frames at ``base``."""
+
+    def __init__(  # noqa: PLR0913 - the description of a set of shadow tables
+        self,
+        memory: MemoryView,
+        second: Paging,
+        base: int,
+        page_count: int,
+        policy: ShadowPolicy,
+        *,
+        keep_large: bool = True,
+    ) -> None:
+        check_count(page_count)
+        self._ram = c_ram(memory)
+        options = ffi.new(
+            "struct mhv_shadow_options *",
+            {
+                "second": c_paging(second)[0],
+                "base": base,
+                "page_count": page_count,
+                "policy": list(ShadowPolicy).index(policy),
+                "keep_large": keep_large,
+            },
+        )
+        made = lib.mhv_shadow_create(self._ram, options)
+        if made == ffi.NULL:
+            raise InternalError(
+                f"Shadow tables lie in memory, and {page_count} frames at {base:#x} do not, "
+                "or the host has no more to give."
+            )
+        self.handle = ffi.gc(made, lib.mhv_shadow_destroy)
+
+    def root(self, guest: Paging) -> int | None:
+        """The SPA of the top shadow table."""
+        found: int = lib.mhv_shadow_root(self.handle, c_paging(guest))
+        return None if found == NOWHERE else found
+
+    def fill(
+        self, guest: Paging, gva: int, access: Access
+    ) -> Filled | Emulated | PageFault | NotCanonical | Violation:
+        """What ring -1 makes of an access that the shadow tables did not allow."""
+        found = ffi.new("struct mhv_walk_result *")
+        lib.mhv_shadow_fill(self.handle, c_paging(guest), gva, c_access(access)[0], found)
+        if found.outcome == lib.MHV_VIOLATION:
+            return violation(found, AccessKind.WRITE if found.on_table else access.kind)
+        if found.outcome not in (lib.MHV_MAPPED, lib.MHV_EMULATE):
+            return first_refusal(found, gva)
+        kind = Emulated if found.outcome == lib.MHV_EMULATE else Filled
+        return kind(**{name: getattr(found, name) for name in NestedMapping.__slots__})
+
+    def written(self, spa: int, byte_count: int) -> None:
+        """Ring -1 has written to memory."""
+        lib.mhv_shadow_written(self.handle, spa, byte_count)
+
+    def invalidate_page(self, guest: Paging, gva: int) -> None:
+        """INVLPG."""
+        lib.mhv_shadow_invalidate_page(self.handle, c_paging(guest), gva)
+
+    def invalidate_all(self) -> None:
+        """A write to CR3, or to a control register that flushes."""
+        lib.mhv_shadow_invalidate_all(self.handle)
+
+    def drop(self) -> None:
+        """Forgets everything."""
+        lib.mhv_shadow_drop(self.handle)
+
+    def take_writes(self) -> None:
+        """No slot allows to write any more."""
+        lib.mhv_shadow_take_writes(self.handle)
+
+    def take_stale(self) -> bool:
+        """Whether a translation was taken away since the last call."""
+        return bool(lib.mhv_shadow_take_stale(self.handle))
+
+    @property
+    def counters(self) -> ShadowCounters:
+        """Pages in use, the most that were, and those that had to go."""
+        found = ffi.new("struct mhv_shadow_counters *")
+        lib.mhv_shadow_count(self.handle, found)
+        return ShadowCounters(found.pages, found.peak, found.evicted)
 
 
 def first_refusal(found: Any, gva: int) -> PageFault | NotCanonical:

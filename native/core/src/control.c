@@ -100,8 +100,11 @@ enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
         set_cr4(silicon, value);
     else
         silicon->cr[3] = value;
-    if (invalidates(number, silicon->cr[number] ^ held))
+    if (invalidates(number, silicon->cr[number] ^ held)) {
+        if (vp->shadow)
+            vp->shadow->invalidate_all(vp->shadow->user);
         processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+    }
     silicon->rip += instruction.length;
     return NEXT_GO_ON;
 }

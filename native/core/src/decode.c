@@ -239,8 +239,10 @@ static void take_modrm(struct cursor *at, struct mhv_instruction *ret)
     if (!at->long_mode_64 && ret->address_size) {
         byte_count = displacement_bytes_16(ret->modrm);
     } else {
-        const bool has_sib = (ret->modrm & 7) == 4;
-        byte_count = displacement_bytes_32(ret->modrm, (has_sib ? take(at) : ret->modrm) & 7);
+        ret->has_sib = (ret->modrm & 7) == 4;
+        if (ret->has_sib)
+            ret->sib = take(at);
+        byte_count = displacement_bytes_32(ret->modrm, (ret->has_sib ? ret->sib : ret->modrm) & 7);
     }
     ret->displacement_bytes = (uint8_t)byte_count;
     const uint64_t number = take_number(at, byte_count);

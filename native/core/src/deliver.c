@@ -317,11 +317,13 @@ enum next mhv_deliver(struct mhv_processor *processor, struct mhv_vp *vp,
 }
 
 // An exception of the current instruction: an exit if the hypervisor intercepts it, else the
-// guest's.
+// guest's. A page fault that shadow paging hands on was an exit already, and ring -1 injects it.
 static enum next raise(struct mhv_processor *processor, struct mhv_vp *vp,
                        struct mhv_silicon *silicon, struct delivery delivery)
 {
-    if (vp->vmcb->control.intercept_exceptions >> delivery.vector & 1) {
+    const bool injected = vp->shadow && delivery.vector == MHV_VECTOR_PF;
+
+    if (!injected && vp->vmcb->control.intercept_exceptions >> delivery.vector & 1) {
         mhv_exit(vp, processor->blocks, MHV_SVM_EXIT_EXCP0 + delivery.vector, delivery.error_code,
                  delivery.cr2);
         return NEXT_EXIT;

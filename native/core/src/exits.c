@@ -134,7 +134,7 @@ static void remember(struct mhv_processor *processor, const struct mhv_silicon *
     const struct mhv_access access = {.kind = MHV_EXECUTE, .user = mhv_cpl(silicon) == 3};
     struct mhv_walk_result found;
 
-    if (processor->paging_mode != MHV_PAGING_SLAT || !mhv_in_long_code(silicon) ||
+    if (processor->paging_mode == MHV_PAGING_HARDWARE || !mhv_in_long_code(silicon) ||
         (silicon->rip & (PAGE_BYTES - 1)) + byte_count > PAGE_BYTES)
         return;
     mhv_translate(processor, silicon, silicon->rip, access, &found);

@@ -14,6 +14,7 @@
 //   loses its
 //             blocks and the write is tried again; a frame that flips twice in an epoch is written
 //             through the alias region, where each store is compared with the translated blocks.
+//   emulated write -> a third region, in which each store is a call of ours (shadow_exits.c).
 //   read   -> the plain region, and W at once if D is set everywhere and the frame was never
 //   fetched.
 
@@ -23,6 +24,7 @@ enum {
     EPOCH_SHIFT = 28, // a frame may flip once in so many blocks (about a second of virtual time)
 };
 static const uint64_t ALIAS = UINT64_C(1) << 38; // engine-physical address of the alias region
+static const uint64_t EMULATED = UINT64_C(1) << EMULATED_SHIFT;
 static const uint64_t DROP_PAGE =
     UINT64_C(0x00C0FFEE) << 36; // a GVA no format translates: names the frame being dropped
 
@@ -73,6 +75,21 @@ static bool fill_fetch(struct mhv_processor *processor, uint64_t spa, struct mhv
     *flags |= MHV_FRAME_FETCHED;
     processor->fetch_fills++;
     return answer(fill, ALIAS + spa, MHV_UC_PROT_READ | MHV_UC_PROT_EXEC);
+}
+
+// A frame that ring -1 writes for the guest. Its blocks are dropped before, or behind the single
+// instruction that writes.
+static bool fill_emulated(struct mhv_processor *processor, uint64_t spa,
+                          struct mhv_engine_fill *fill)
+{
+    const uint64_t frame = spa >> PAGE_SHIFT;
+    uint8_t *flags = &processor->memory->frame_flags[frame];
+    const bool flipped = processor->memory->frame_flipped[frame] == processor->epoch;
+
+    if (*flags & MHV_FRAME_FETCHED && !processor->stepping_emulated)
+        return refuse(processor, flipped ? EVENT_EMULATE : EVENT_FLIP, spa);
+    *flags |= MHV_FRAME_WRITABLE; // so that the next fetch is seen
+    return answer(fill, EMULATED + spa, MHV_UC_PROT_READ | MHV_UC_PROT_WRITE);
 }
 
 static bool fill_write(struct mhv_processor *processor, uint64_t spa, struct mhv_engine_fill *fill)
@@ -161,11 +178,25 @@ static bool remember_fault(struct mhv_processor *processor, const struct mhv_wal
     return false;
 }
 
+// What the processor's tables say: one stage of ring -1's, or the guest's and the second.
+static void walk_tables(struct mhv_processor *processor, const struct mhv_paging *guest,
+                        uint64_t page, const struct mhv_access *access,
+                        struct mhv_walk_result *found)
+{
+    struct mhv_counters *counters = &processor->vp->counters;
+
+    if (processor->vp->shadow) {
+        mhv_shadow_walk(processor, guest, page, access, found);
+        return;
+    }
+    const struct mhv_paging second = mhv_second_paging(processor->vp);
+    processor->walker.walk(processor->walker.user, guest, &second, page, access, found);
+    counters->walk_references += found->references;
+}
+
 static bool fill_guest(struct mhv_processor *processor, uint64_t page, int type,
                        struct mhv_engine_fill *fill)
 {
-    struct mhv_counters *counters = &processor->vp->counters;
-    const struct mhv_paging second = mhv_second_paging(processor->vp);
     struct mhv_paging guest;
     struct mhv_access access = {.kind = (uint8_t)(type == MHV_UC_MEM_FETCH   ? MHV_EXECUTE
                                                   : type == MHV_UC_MEM_WRITE ? MHV_WRITE
@@ -175,20 +206,20 @@ static bool fill_guest(struct mhv_processor *processor, uint64_t page, int type,
     if (access.kind == MHV_EXECUTE && processor->step == STEP_LAST)
         return refuse(processor, EVENT_STEPPED, 0); // the step is done; what follows can wait
     read_controls(processor, &guest, &access);
-    processor->walker.walk(processor->walker.user, &guest, &second, page, &access, &found);
-    counters->tlb_fills++;
-    counters->walk_references += found.references;
+    processor->vp->counters.tlb_fills++;
+    walk_tables(processor, &guest, page, &access, &found);
     if (found.outcome == MHV_PAGE_FAULT && access.user && access.kind != MHV_EXECUTE &&
         is_descriptor_read(processor, page)) {
         access.implicit = true;
-        processor->walker.walk(processor->walker.user, &guest, &second, page, &access, &found);
-        counters->walk_references += found.references;
+        walk_tables(processor, &guest, page, &access, &found);
     }
-    if (found.outcome != MHV_MAPPED)
+    if (found.outcome != MHV_MAPPED && found.outcome != MHV_EMULATE)
         return remember_fault(processor, &found, access, page);
     const uint64_t spa = found.spa & ~(uint64_t)(PAGE_BYTES - 1);
     if (spa >= processor->ram.byte_count)
         return remember_fault(processor, &found, access, page);
+    if (found.outcome == MHV_EMULATE)
+        return fill_emulated(processor, spa, fill);
     if (access.kind == MHV_EXECUTE)
         return fill_fetch(processor, spa, fill);
     return access.kind == MHV_WRITE ? fill_write(processor, spa, fill)
@@ -205,8 +236,8 @@ bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *f
                       MHV_UC_PROT_READ | MHV_UC_PROT_EXEC);
     if (processor->phase == PHASE_GUEST)
         return fill_guest(processor, gva, type, fill);
-    if (processor->phase == PHASE_STUB && gva == processor->stub_spa)
-        return answer(fill, gva, MHV_UC_PROT_READ | MHV_UC_PROT_EXEC);
+    if (processor->phase == PHASE_STUB && (gva == processor->stub_spa || gva == MHV_STUB_PAGE))
+        return answer(fill, processor->stub_spa, MHV_UC_PROT_READ | MHV_UC_PROT_EXEC);
     return false; // PHASE_ENTERED: the guest is loaded, and begins when the loop lets it
 }
 
@@ -238,6 +269,7 @@ void mhv_drop_stale(struct mhv_processor *processor)
         processor->writes_seen != memory->write_count)
         processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TB);
     processor->writes_seen = memory->write_count;
+    mhv_tell_shadows(processor);
     for (uint64_t frame = 0; memory->stale_count > 0 && frame < frame_count; frame++) {
         if (!(memory->frame_flags[frame] & MHV_FRAME_STALE))
             continue;

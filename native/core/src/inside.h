@@ -13,7 +13,11 @@
 #include "minihv/x86.h"
 
 enum { PAGE_SHIFT = 12, PAGE_BYTES = 4096, INSTRUCTION_BYTES = 15 };
-enum { PHYSICAL_BITS = 40 }; // of the emulated processor: CPUID leaf 0x80000008
+enum { MHV_FORGET_PAGE_AT = 0x300 }; // in the stub's page: INVLPGA
+static const uint64_t MHV_STUB_PAGE =
+    UINT64_C(0x00C0FFED) << 36; // a GVA no format translates: the stub's page, beside a guest's
+enum { EMULATED_SHIFT = 39 };   // engine-physical address from which memory is written by exits
+enum { PHYSICAL_BITS = 40 };    // of the emulated processor: CPUID leaf 0x80000008
 
 // Masks of the bits that microcode looks at.
 enum {
@@ -45,6 +49,7 @@ enum event_kind {
     EVENT_TRAP,    // an intercept or an exception: `trap` is the engine's number for it
     EVENT_FAULT,   // a TLB miss that the walk refuses: `fault` says how
     EVENT_FLIP,    // a write to a frame with translated blocks: drop them, then go on
+    EVENT_EMULATE, // a write that ring -1 makes, to a frame whose translated blocks are in use
     EVENT_SUSPECT, // a fetch from a frame whose code could kill the engine: go on one by one
     EVENT_SYSCALL,
     EVENT_PORT,
@@ -103,8 +108,11 @@ struct mhv_processor {
     struct event event;
     bool stop_on_window;    // a virtual interrupt is pending
     bool in_shadow;         // and the block that begins first lies in an interrupt shadow
-    bool stepping_suspects; // guard: executing one instruction per block
-    bool aborting;          // an instruction is being abandoned in favour of `event`
+    bool stepping_emulated; // EVENT_EMULATE: executing the one instruction that writes
+    uint64_t emulated_rip, emulated_block; // of the instruction that ring -1 wrote for last
+    struct mhv_shadow_service *shadows;    // of all partitions
+    bool stepping_suspects;                // guard: executing one instruction per block
+    bool aborting;                         // an instruction is being abandoned in favour of `event`
     uint64_t aborted_rcx;
     uint64_t dropping_frame; // SPA page + 1 of the frame whose blocks are being dropped
     uint64_t writes_seen;    // of memory->write_count, by mhv_drop_stale
@@ -134,7 +142,7 @@ struct delivery {
     uint64_t next_rip; // SOFTWARE: of the instruction after
 };
 
-enum { TRACE_MARGIN = 64 }; // events that one turn of the loop may add at most
+enum { TRACE_MARGIN = 2048 }; // events that one turn of the loop may add at most
 
 // What the loop does after an event was handled.
 enum next { NEXT_GO_ON, NEXT_EXIT, NEXT_ENGINE };
@@ -173,6 +181,24 @@ bool mhv_step_once(struct mhv_processor *processor, struct mhv_vp *vp, struct mh
 bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *fill, void *user);
 void mhv_drop_blocks(struct mhv_processor *processor, uint64_t frame);
 void mhv_drop_stale(struct mhv_processor *processor);
+
+// shadow_exits.c
+void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *guest, uint64_t gva,
+                     const struct mhv_access *access, struct mhv_walk_result *ret);
+enum next mhv_shadow_exit(struct mhv_processor *processor, struct mhv_vp *vp,
+                          struct mhv_silicon *silicon, uint32_t code);
+bool mhv_is_shadow_exit(const struct mhv_vp *vp, uint32_t code);
+void mhv_tell_shadows(struct mhv_processor *processor);
+uint64_t mhv_on_emulated_read(void *engine, uint64_t spa, unsigned int byte_count, void *user);
+void mhv_on_emulated_write(void *engine, uint64_t spa, unsigned int byte_count, uint64_t value,
+                           void *user);
+
+// operand.c
+bool mhv_memory_operand(const struct mhv_silicon *silicon,
+                        const struct mhv_instruction *instruction, uint64_t *gva);
+
+// switch.c
+void mhv_flush_page(struct mhv_processor *processor, uint64_t gva);
 
 // trap.c
 void mhv_on_block(void *engine, uint64_t address, uint32_t byte_count, void *user);

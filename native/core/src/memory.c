@@ -74,12 +74,25 @@ void mhv_memory_destroy(struct mhv_memory *memory)
     free(memory);
 }
 
-bool mhv_memory_touch(struct mhv_memory *memory, uint64_t spa, uint64_t byte_count)
+// A run that goes on where the last one ended is one with it: loaders write in order.
+static void remember_written(struct mhv_memory *memory, uint64_t spa, uint64_t byte_count)
 {
-    if (spa > memory->byte_count || byte_count > memory->byte_count - spa)
-        return false;
-    if (byte_count == 0)
-        return true;
+    const uint32_t count = memory->written_count;
+    struct mhv_written *last = &memory->written[count == 0 ? 0 : count - 1];
+
+    if (count > MHV_WRITTEN_COUNT)
+        return;
+    if (count > 0 && last->spa + last->byte_count == spa) {
+        last->byte_count += byte_count;
+        return;
+    }
+    memory->written_count++;
+    if (count < MHV_WRITTEN_COUNT)
+        memory->written[count] = (struct mhv_written){spa, byte_count};
+}
+
+void mhv_memory_mark(struct mhv_memory *memory, uint64_t spa, uint64_t byte_count)
+{
     memory->write_count++;
     for (uint64_t frame = spa >> PAGE_SHIFT; frame <= (spa + byte_count - 1) >> PAGE_SHIFT;
          frame++) {
@@ -90,6 +103,16 @@ bool mhv_memory_touch(struct mhv_memory *memory, uint64_t spa, uint64_t byte_cou
         }
         *flags &= (uint8_t)~MHV_FRAME_SCANNED;
     }
+}
+
+bool mhv_memory_touch(struct mhv_memory *memory, uint64_t spa, uint64_t byte_count)
+{
+    if (spa > memory->byte_count || byte_count > memory->byte_count - spa)
+        return false;
+    if (byte_count == 0)
+        return true;
+    mhv_memory_mark(memory, spa, byte_count);
+    remember_written(memory, spa, byte_count);
     return true;
 }
 

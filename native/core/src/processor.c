@@ -28,6 +28,8 @@ static const uint8_t STUB[] = {
 static const uint8_t PROBE_ERROR[] = {
     0xDB, 0xE3, 0xB8, 0x00, 0x1F, 0x00, 0x00, 0x8E, 0xD8}; // fninit; mov eax, 0x1F00; mov ds, eax
 static const uint8_t PROBE_ADDRESS[] = {0x48, 0x8B, 0x03}; // mov rax, [rbx]
+// Makes the engine forget the page of the address in RAX.
+static const uint8_t FORGET_PAGE[] = {0x0F, 0x01, 0xDF, 0xF4}; // invlpga rax, ecx; hlt
 enum { PROBE_ERROR_AT = 0x100, PROBE_ADDRESS_AT = 0x200, PROBE_ERROR_CODE = 0x1F00 };
 
 static void native_walk(void *user, const struct mhv_paging *guest, const struct mhv_paging *second,
@@ -35,8 +37,11 @@ static void native_walk(void *user, const struct mhv_paging *guest, const struct
 {
     struct mhv_processor *processor = user;
 
-    mhv_nested_walk_cached(&processor->ram, guest, second, gva, *access, &processor->walk_cache,
-                           ret);
+    if (second)
+        mhv_nested_walk_cached(&processor->ram, guest, second, gva, *access, &processor->walk_cache,
+                               ret);
+    else
+        mhv_walk(&processor->ram, guest, gva, *access, ret);
 }
 
 static void write_msr(struct mhv_processor *processor, uint32_t number, uint64_t value)
@@ -85,7 +90,8 @@ static bool watch_stores(struct mhv_processor *processor, uint64_t begin, uint64
 static bool open_engine(struct mhv_processor *processor)
 {
     const struct mhv_engine_api *api = &processor->api;
-    const bool slat = processor->paging_mode == MHV_PAGING_SLAT;
+    const bool ours = processor->paging_mode != MHV_PAGING_HARDWARE;
+    const bool shadow = processor->paging_mode == MHV_PAGING_SHADOW;
     const uint64_t bytes = processor->memory->byte_count, alias = UINT64_C(1) << 38;
     const int rights = MHV_UC_PROT_READ | MHV_UC_PROT_WRITE | MHV_UC_PROT_EXEC;
 
@@ -96,14 +102,17 @@ static bool open_engine(struct mhv_processor *processor)
     api->ctl(engine, MHV_UC_CTL_TCG_BUFFER_BYTES, (uint32_t)TCG_BUFFER_BYTES);
     return api->ctl(engine, MHV_UC_CTL_CPU_MODEL, MHV_UC_CPU_EPYC) == MHV_UC_OK &&
            api->ctl(engine, MHV_UC_CTL_USE_EXITS, 1) == MHV_UC_OK &&
-           api->ctl(engine, MHV_UC_CTL_TLB_TYPE, slat ? MHV_UC_TLB_VIRTUAL : MHV_UC_TLB_CPU) ==
+           api->ctl(engine, MHV_UC_CTL_TLB_TYPE, ours ? MHV_UC_TLB_VIRTUAL : MHV_UC_TLB_CPU) ==
                MHV_UC_OK &&
            api->mem_map_ptr(engine, 0, bytes, (uint32_t)rights, processor->memory->bytes) ==
                MHV_UC_OK &&
-           (!slat || api->mem_map_ptr(engine, alias, bytes, (uint32_t)rights,
+           (!ours || api->mem_map_ptr(engine, alias, bytes, (uint32_t)rights,
                                       processor->memory->alias) == MHV_UC_OK) &&
-           watch_stores(processor, slat ? alias : 0, (slat ? alias : 0) + bytes - 1) &&
-           (!slat || add_hook(processor, MHV_UC_HOOK_TLB_FILL, (generic_hook)mhv_on_fill, 0)) &&
+           (!shadow ||
+            api->mmio_map(engine, UINT64_C(1) << EMULATED_SHIFT, bytes, mhv_on_emulated_read,
+                          processor, mhv_on_emulated_write, processor) == MHV_UC_OK) &&
+           watch_stores(processor, ours ? alias : 0, (ours ? alias : 0) + bytes - 1) &&
+           (!ours || add_hook(processor, MHV_UC_HOOK_TLB_FILL, (generic_hook)mhv_on_fill, 0)) &&
            add_hook(processor, MHV_UC_HOOK_BLOCK, (generic_hook)mhv_on_block, 0) &&
            add_hook(processor, MHV_UC_HOOK_INTR, (generic_hook)mhv_on_trap, 0) &&
            add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_in, MHV_UC_INS_IN) &&
@@ -159,6 +168,7 @@ static bool prove_engine(struct mhv_processor *processor)
     memcpy(page, STUB, sizeof STUB);
     memcpy(page + PROBE_ERROR_AT, PROBE_ERROR, sizeof PROBE_ERROR);
     memcpy(page + PROBE_ADDRESS_AT, PROBE_ADDRESS, sizeof PROBE_ADDRESS);
+    memcpy(page + MHV_FORGET_PAGE_AT, FORGET_PAGE, sizeof FORGET_PAGE);
     run_probe(processor, PROBE_ERROR_AT);
     if (processor->event.kind != EVENT_TRAP || processor->event.trap != MHV_VECTOR_GP ||
         api->context_save(processor->engine, processor->host_context) != MHV_UC_OK)
@@ -223,6 +233,23 @@ void mhv_processor_destroy(struct mhv_processor *processor)
     if (processor->engine)
         processor->api.close(processor->engine);
     free(processor);
+}
+
+void mhv_processor_add_shadow(struct mhv_processor *processor, struct mhv_shadow_service *service)
+{
+    service->next = processor->shadows;
+    processor->shadows = service;
+}
+
+void mhv_processor_remove_shadow(struct mhv_processor *processor,
+                                 struct mhv_shadow_service *service)
+{
+    struct mhv_shadow_service **link = &processor->shadows;
+
+    while (*link && *link != service)
+        link = &(*link)->next;
+    if (*link)
+        *link = service->next;
 }
 
 void mhv_processor_set_walker(struct mhv_processor *processor, const struct mhv_walker *walker)

@@ -79,6 +79,8 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
             return NEXT_GO_ON;
         return mhv_refuse(processor, vp, silicon, &touch);
     }
+    if (mhv_is_shadow_exit(vp, code))
+        return mhv_shadow_exit(processor, vp, silicon, code);
     if ((code == MHV_SVM_EXIT_CR8_READ && !(vp->vmcb->control.intercept_cr_read >> 8 & 1)) ||
         (code == MHV_SVM_EXIT_CR8_WRITE && !(vp->vmcb->control.intercept_cr_write >> 8 & 1)))
         return mhv_move_task_priority(processor, vp, silicon, code == MHV_SVM_EXIT_CR8_WRITE);
@@ -125,6 +127,10 @@ enum next mhv_handle(struct mhv_processor *processor, struct mhv_vp *vp,
     case EVENT_FLIP:
         mhv_drop_blocks(processor, processor->event.frame);
         processor->blocks--; // the interrupted block goes on, it does not begin again
+        return NEXT_GO_ON;
+    case EVENT_EMULATE:
+        processor->stepping_emulated = true;
+        processor->blocks--;
         return NEXT_GO_ON;
     case EVENT_SUSPECT:
         processor->stepping_suspects = true;
@@ -211,9 +217,14 @@ bool mhv_enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
 // The guard executes frames that could kill the engine one instruction at a time.
 static bool go_on(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon)
 {
-    if (!processor->stepping_suspects)
+    if (!processor->stepping_suspects && !processor->stepping_emulated)
         return mhv_enter_and_leave(processor, vp, silicon);
     const bool entered = mhv_step_once(processor, vp, silicon);
+    if (processor->stepping_emulated) {
+        processor->stepping_emulated = false;
+        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+        return entered;
+    }
     if (!fetch_is_suspect(processor, silicon)) {
         processor->stepping_suspects = false;
         processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
@@ -228,7 +239,7 @@ enum next mhv_begin(struct mhv_processor *processor, struct mhv_vp *vp)
     if (processor->vp != vp || vp->reload) {
         if (processor->vp && processor->vp != vp)
             mhv_vp_save(processor, processor->vp);
-        processor->stepping_suspects = false;
+        processor->stepping_suspects = processor->stepping_emulated = false;
         processor->block_end = 0;
         if (!mhv_world_switch(processor, vp))
             return NEXT_ENGINE;

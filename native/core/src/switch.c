@@ -93,6 +93,21 @@ bool mhv_world_switch(struct mhv_processor *processor, struct mhv_vp *vp)
     return true;
 }
 
+// Has the engine forget one page of its TLB: it does by executing INVLPGA for ring -1, from an
+// address that no translation of the guest can be filed under.
+void mhv_flush_page(struct mhv_processor *processor, uint64_t gva)
+{
+    const uint64_t blocks = processor->blocks;
+
+    processor->api.context_restore(processor->engine, processor->host_context);
+    processor->api.reg_write(processor->engine, MHV_UC_RAX, &gva);
+    processor->phase = PHASE_STUB;
+    processor->stop_at = UINT64_MAX;
+    processor->api.emu_start(processor->engine, MHV_STUB_PAGE + MHV_FORGET_PAGE_AT, 0, 0, 0);
+    processor->phase = PHASE_GUEST;
+    processor->blocks = blocks;
+}
+
 // What the hypervisor sees at once after an exit.
 void mhv_publish(struct mhv_vp *vp)
 {
@@ -124,16 +139,20 @@ void mhv_take_edits(struct mhv_vp *vp)
         silicon->hflags |= MHV_HF_INHIBIT;
 }
 
+// Without nested paging a GPA that nobody backs is met by ring -1 itself, behind a page fault: that
+// is the exit which happened, and the code tells what came of it.
 void mhv_exit(struct mhv_vp *vp, uint64_t blocks, uint64_t code, uint64_t info_1, uint64_t info_2)
 {
     struct mhv_vmcb_control *control = &vp->vmcb->control;
+    const bool is_page_fault = vp->shadow && code == MHV_SVM_EXIT_NPF;
+    const uint64_t counted = is_page_fault ? MHV_SVM_EXIT_EXCP0 + MHV_VECTOR_PF : code;
 
     control->exit_code = code;
     control->exit_info_1 = info_1;
     control->exit_info_2 = info_2;
     control->exit_interrupt_info = 0;
-    mhv_tell(vp, blocks, MHV_TRACE_EXIT, mhv_silicon_of(vp->context)->rip, code, info_1, info_2);
-    vp->counters.exits[code < 256 ? code : code - 0x400 + 256]++;
+    mhv_tell(vp, blocks, MHV_TRACE_EXIT, mhv_silicon_of(vp->context)->rip, counted, info_1, info_2);
+    vp->counters.exits[counted < 256 ? counted : counted - 0x400 + 256]++;
 }
 
 static struct mhv_vmcb_segment pack(const struct mhv_silicon_segment *segment)

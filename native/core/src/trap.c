@@ -37,7 +37,8 @@ static void look_closer(struct mhv_processor *processor, uint64_t address, uint3
         return;
     }
     enum event_kind kind = EVENT_NONE;
-    if (processor->phase == PHASE_ENTERED || processor->blocks > processor->limit)
+    if (processor->phase == PHASE_ENTERED || processor->blocks > processor->limit ||
+        mhv_trace_is_full(processor->vp))
         kind = EVENT_BUDGET;
     else if (processor->step == STEP_PEEK)
         kind = EVENT_PEEKED;

@@ -18,7 +18,7 @@ WAITS_FOR_AN_INTERRUPT = "fb f4"
 PRINTS = "b0{:02x} e6e9"
 COUNTERS = {
     "blocks", "exits", "exits_total", "tlb_fills", "walk_references", "interrupts", "exceptions",
-    "hypercalls", "world_switches",
+    "hypercalls", "world_switches", "shadow_fills", "emulated_writes",
 }  # fmt: skip
 
 needs_proc = pytest.mark.skipif(
@@ -69,7 +69,16 @@ REFUSALS = {
     ("1", "--vps", "33"): "A guest must have between 1 and 32 VPs, not 33; choose another --vps.",
     ("1", "--lps", "0"): "A machine has 1 to 32 logical processors, not 0: choose --lps in that range.",
     ("1", "--lps", "33"): "A machine has 1 to 32 logical processors, not 33: choose --lps in that range.",
-    ("1", "--paging", "foo"): "The paging mode must be one of slat, hardware, not 'foo'.",
+    ("1", "--paging", "foo"): "The paging mode must be one of slat, hardware, shadow, not 'foo'.",
+    ("1", "--policy", "foo"): "The policy of shadow paging must be one of trap, unsync, flush, not 'foo'.",
+    ("1", "--policy", "flsh"): "The policy of shadow paging must be one of trap, unsync, flush, not 'flsh', "
+    "did you mean 'flush'?",
+    ("1", "--large-pages", "foo"): "Large pages of the guest are kept or split, not 'foo': "
+    "write --large-pages keep.",
+    ("1", "--large-pages", "splt"): "Large pages of the guest are kept or split, not 'splt', "
+    "did you mean 'split'?",
+    ("1", "--paging", "shadow", "--shadow-frames", "15"): "Shadow tables need at least 16 frames, not 15: "
+    "allow more with --shadow-frames.",
     ("1", "--blocks", "0"): "A budget is at least one block, not 0: leave --blocks out for none.",
     ("1", "--blocks", "-5"): "A budget is at least one block, not -5: leave --blocks out for none.",
     ("1", "--trace", "/no/x"): "A trace is written to a file that can be made, and /no/x cannot "

@@ -4,7 +4,7 @@ import pytest
 from assembler import assemble
 from machines import CODE, PRESENT_WRITABLE_USER, SmallMachine, counts
 
-from minihv.hypervisor.exits import TABLE, Answerer
+from minihv.hypervisor.exits import SHADOW_EXITS, TABLE, Answerer
 from minihv.hypervisor.vp import VpState
 from minihv.machine.processor import PagingMode
 from minihv.spec.svm_exits import SvmExit
@@ -31,7 +31,8 @@ REACHED_BY = {
 def exits(machine: SmallMachine) -> dict[int, int]:
     """What VP 0 exited for, by exit code."""
     counted = counts(machine.vp.counters.exits, EXITS)
-    return {code if code < 256 else code - 256 + SvmExit.NPF: count for code, count in counted.items()}
+    every = {code if code < 256 else code - 256 + SvmExit.NPF: count for code, count in counted.items()}
+    return {code: count for code, count in every.items() if code not in SHADOW_EXITS}
 
 
 def ran(code: str, **parts: object) -> SmallMachine:
@@ -178,4 +179,5 @@ def test_write_to_an_overlay_is_a_general_protection_fault(mode: PagingMode) -> 
         machine.partition.set_hypercall_page(Gpa(0x10_3000))
         machine.run()
         assert machine.vector() == Vector.GP and machine.frame(error_code=True).error_code == 0
-        assert exits(machine) == {SvmExit.NPF: 1, SvmExit.HLT: 1}
+        nested = {SvmExit.NPF: 1} if mode is not PagingMode.SHADOW else {}  # else it was a page fault
+        assert exits(machine) == nested | {SvmExit.HLT: 1}

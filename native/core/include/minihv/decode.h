@@ -27,6 +27,8 @@ struct mhv_instruction {
     uint8_t opcode;
     bool has_modrm;
     uint8_t modrm;
+    bool has_sib;
+    uint8_t sib;
     bool vex;     // VEX or EVEX; `repeat` ... `rex` then say nothing
     bool invalid; // no such opcode, or longer than 15 bytes (`length` is 15)
     uint8_t immediate_bytes;

@@ -13,6 +13,13 @@ struct mhv_engine_api {
     int (*ctl)(void *engine, uint32_t control, ...);
     int (*mem_map_ptr)(void *engine, uint64_t address, size_t byte_count, uint32_t rights,
                        void *host);
+    int (*mmio_map)(void *engine, uint64_t address, size_t byte_count,
+                    uint64_t (*read)(void *engine, uint64_t offset, unsigned int byte_count,
+                                     void *user),
+                    void *read_user,
+                    void (*write)(void *engine, uint64_t offset, unsigned int byte_count,
+                                  uint64_t value, void *user),
+                    void *write_user);
     int (*hook_add)(void *engine, size_t *hook, int type, void *callback, void *user,
                     uint64_t begin, uint64_t end, ...);
     int (*reg_read)(void *engine, int name, void *value);

@@ -17,13 +17,15 @@ enum mhv_stop {
 enum mhv_paging_mode {
     MHV_PAGING_SLAT = 0,     // our two-stage walk serves the engine's TLB misses
     MHV_PAGING_HARDWARE = 1, // the engine's own MMU walks the same tables
+    MHV_PAGING_SHADOW = 2,   // our walk of one stage serves them, from tables that ring -1 keeps
 };
 
 enum mhv_time {
     MHV_TICKS_PER_BLOCK = 4, // of the TSC, which counts nanoseconds of virtual time
 };
 
-// Who answers a TLB miss: the C walk, or the Python reference through a callback.
+// Who answers a TLB miss: the C walk, or the Python reference through a callback. `second` is NULL
+// for a walk of one stage, whose tables lead to the SPA.
 struct mhv_walker {
     void (*walk)(void *user, const struct mhv_paging *guest, const struct mhv_paging *second,
                  uint64_t gva, const struct mhv_access *access, struct mhv_walk_result *ret);
@@ -42,6 +44,11 @@ struct mhv_processor *mhv_processor_create(const struct mhv_engine_api *api,
 void mhv_processor_destroy(struct mhv_processor *processor);
 void mhv_processor_set_walker(struct mhv_processor *processor, const struct mhv_walker *walker);
 int mhv_processor_engine_error(const struct mhv_processor *processor);
+
+// From now on `service` hears what is written to memory. It must outlive its place in the list.
+void mhv_processor_add_shadow(struct mhv_processor *processor, struct mhv_shadow_service *service);
+void mhv_processor_remove_shadow(struct mhv_processor *processor,
+                                 struct mhv_shadow_service *service);
 
 // A VP whose registers are those of the reset FPU and whatever its VMCB says.
 struct mhv_vp *mhv_vp_create(struct mhv_processor *processor, uint64_t vmcb_spa);

@@ -1,5 +1,6 @@
 #ifndef MINIHV_VP_H
 #define MINIHV_VP_H
+#include "minihv/shadow.h"
 #include "minihv/vmcb.h"
 #include "minihv/walk.h"
 #include <stdbool.h>
@@ -15,6 +16,8 @@ struct mhv_counters {
     uint64_t exceptions[32];  // delivered through the guest's IDT, by vector
     uint64_t exits[272];      // by SVM exit code; codes 0x400 and up begin at 256
     uint64_t hypercalls[256]; // by call code; codes from 255 up are counted in the last
+    uint64_t shadow_fills; // page faults that ring -1 took because a shadow table lacked an entry
+    uint64_t emulated_writes; // and those in which it wrote for the guest
 };
 
 // What a trace tells. The meaning of `a`, `b` and `c` is the comment of the kind.
@@ -73,6 +76,7 @@ struct mhv_vp {
     bool reload;                        // the VMCB's state was edited: enter by VMRUN
     struct mhv_port_access port_access; // valid after an IOIO exit
     struct mhv_trace *trace;            // NULL: nobody reads
+    struct mhv_shadow_service *shadow;  // NULL: the processor walks two stages
     struct mhv_counters counters;
     void *context; // the engine's registers of this VP, when it last left
 };

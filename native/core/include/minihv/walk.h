@@ -40,6 +40,7 @@ enum mhv_walk_outcome {
     MHV_PAGE_FAULT = 1,
     MHV_NOT_CANONICAL = 2,
     MHV_VIOLATION = 3, // the second stage refused
+    MHV_EMULATE = 4,   // of mhv_shadow_fill alone: mapped, but ring -1 has to write for the guest
 };
 
 // What a walk found. Fields that an outcome does not name are 0.
