@@ -28,7 +28,8 @@ def windowed(
     made = SmallMachine(code, paging=PagingMode.SHADOW, core=core, shadow=ShadowOptions(policy))
     made.write(PD + 8, PT | 7)
     made.write(PT, PAGE | 7)
-    made.write(PAGE, 0x1111), made.write(OTHER, 0x2222)
+    made.write(PAGE, 0x1111)
+    made.write(OTHER, 0x2222)
     return made
 
 
@@ -81,7 +82,8 @@ def test_each_instruction_that_writes_to_a_table_is_one_exit(text: str) -> None:
         machine.run()
         assert machine.vp.counters.emulated_writes == STORES[text]
     with SmallMachine(f"mov edi, {PT + 0x800}; mov rax, [{PAGE}]; {text}; hlt") as plain:
-        plain.write(PAGE, 0x1111), plain.write(OTHER, 0x2222)
+        plain.write(PAGE, 0x1111)
+        plain.write(OTHER, 0x2222)
         plain.run()
         assert plain.partition.gpa_space.read(PT + 0x700, 0x400) == machine_bytes_of(text)
 
@@ -197,8 +199,10 @@ def test_store_that_lies_in_the_table_it_writes_to_goes_on() -> None:
 @pytest.mark.parametrize("ring", [0, 3])
 def test_supervisor_who_ignores_read_only_is_written_for(ring: int) -> None:
     with SmallMachine(f"mov [{WINDOW}], rax; hlt", paging=PagingMode.SHADOW, ring=ring) as machine:
-        machine.write(PD + 8, PT | 7), machine.write(PT, PAGE | 5)
-        machine.vp.write("cr0", 0x8000_0033), machine.vp.write("rax", 77)
+        machine.write(PD + 8, PT | 7)
+        machine.write(PT, PAGE | 5)
+        machine.vp.write("cr0", 0x8000_0033)
+        machine.vp.write("rax", 77)
         machine.run()
         assert machine.read(PAGE) == (77 if ring == 0 else 0)
         assert machine.vp.counters.emulated_writes == (ring == 0)
@@ -206,7 +210,8 @@ def test_supervisor_who_ignores_read_only_is_written_for(ring: int) -> None:
 
 def test_wp_stops_the_same_supervisor() -> None:
     with SmallMachine(f"mov [{WINDOW}], rax; hlt", paging=PagingMode.SHADOW) as machine:
-        machine.write(PD + 8, PT | 7), machine.write(PT, PAGE | 5)
+        machine.write(PD + 8, PT | 7)
+        machine.write(PT, PAGE | 5)
         machine.vp.write("cr0", 0x8001_0033)
         machine.run()
         assert machine.vector() == Vector.PF and machine.frame(error_code=True).error_code == 3
