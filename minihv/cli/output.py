@@ -30,6 +30,26 @@ def harmless(text: str) -> str:
     return text.translate(CONTROL)
 
 
+class Progress:
+    """One line on standard error that says what is going on, if somebody sees it."""
+
+    def __init__(self, *, plain: bool = False) -> None:
+        self._moves = sys.stderr.isatty() and not plain
+        self._width = 0
+
+    def tell(self, line: str) -> None:
+        """Shows ``line`` in place of the last one."""
+        if self._moves:
+            print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
+            self._width = len(line)
+
+    def clear(self) -> None:
+        """Takes the line away."""
+        if self._width:
+            print("\r" + " " * self._width, end="\r", file=sys.stderr, flush=True)
+            self._width = 0
+
+
 def print_json(value: Any) -> None:
     """One JSON value on standard output."""
     import msgspec
