@@ -57,10 +57,18 @@ def print_json(value: Any) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, plain: bool) -> None:
-    """A table with a title. Columns of numbers are aligned to the right."""
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    plain: bool,
+    right: Sequence[bool] | None = None,
+) -> None:
+    """A table with a title. Columns of numbers are aligned to the right, unless ``right`` says which are."""
     texts = [[str(cell) if not isinstance(cell, int) else f"{cell:,}" for cell in row] for row in rows]
-    right = [all(isinstance(row[at], int | float) for row in rows) for at in range(len(columns))]
+    if right is None:
+        right = [all(isinstance(row[at], int | float) for row in rows) for at in range(len(columns))]
     if plain or find_spec("rich") is None:
         print_plain_table(title, columns, texts, right)
         return

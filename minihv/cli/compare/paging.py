@@ -20,7 +20,6 @@ from minihv.guests.session import find_image
 
 GUESTS = ("12_sort", "13_small_pages", "14_large_pages", "15_fork", "16_remap", "17_address_spaces")
 """What a comparison runs when it is asked for nothing else: each is dominated by another cost."""
-COLUMNS = ("mode", "exits", "fills", "per fill", "frames", "ms", "to slat", "kcycles", "to slat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +101,9 @@ def show(compared: Sequence[Sequence[Result]], costs: Costs, options: PagingOpti
     else:
         plain = is_plain(options.plain)
         for results in compared:
-            print_table(results[0].guest, COLUMNS, rows(results), plain=plain)
+            print_by_mode(results[0].guest, results, rows(results), plain=plain)
             if options.explain:
-                print_table("Thousands of cycles by cost", *shares(results, costs), plain=plain)
+                print_by_mode("Cycles by cost", results, shares(results, costs), plain=plain)
             print("\n".join([*verdict(results, costs), ""]))
         if compared:
             print("\n".join([REMARK, *(explanation(costs) if options.explain else [])]))
@@ -121,28 +120,31 @@ def explanation(costs: Costs) -> Iterator[str]:
         yield f"      {source}"
 
 
-def rows(results: Sequence[Result]) -> list[tuple[object, ...]]:
-    """One guest, a row for each mode; the ratios are to the first one, SLAT."""
+def print_by_mode(
+    title: str, results: Sequence[Result], rows: Sequence[tuple[str, ...]], *, plain: bool
+) -> None:
+    """A table whose columns are the modes of ``results``."""
+    columns = ["", *(one.name for one in results)]
+    print_table(title, columns, rows, plain=plain, right=[False] + [True] * len(results))
+
+
+def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """What was counted for one guest, a row each; the ratios are to the first mode, SLAT."""
     slat = results[0]
     return [
-        (
-            one.name,
-            one.exits_total,
-            one.tlb_fills,
-            f"{one.references_per_fill:.1f}",
-            one.table_frames,
-            f"{1000 * one.seconds:,.1f}",
-            f"{one.seconds / slat.seconds:.2f}",
-            round(one.modelled_cycles / 1000),
-            f"{one.modelled_cycles / slat.modelled_cycles:.2f}",
-        )
-        for one in results
+        ("exits", *(f"{one.exits_total:,}" for one in results)),
+        ("TLB fills", *(f"{one.tlb_fills:,}" for one in results)),
+        ("references a fill", *(f"{one.references_per_fill:.1f}" for one in results)),
+        ("frames of tables", *(f"{one.table_frames:,}" for one in results)),
+        ("blocks", *(f"{one.blocks:,}" for one in results)),
+        ("ms", *(f"{1000 * one.seconds:,.1f}" for one in results)),
+        ("  to slat", *(f"{one.seconds / slat.seconds:.2f}" for one in results)),
+        ("modelled cycles", *(f"{one.modelled_cycles:,}" for one in results)),
+        ("  to slat", *(f"{one.modelled_cycles / max(1, slat.modelled_cycles):.2f}" for one in results)),
     ]
 
 
-def shares(results: Sequence[Result], costs: Costs) -> tuple[list[str], list[tuple[object, ...]]]:
-    """The columns and rows of what each cost adds in each mode."""
-    return ["mode", *names()], [
-        (one.name, *(round(cycles / 1000) for cycles in contributions(one, costs).values()))
-        for one in results
-    ]
+def shares(results: Sequence[Result], costs: Costs) -> list[tuple[str, ...]]:
+    """What each cost adds to the modelled cycles of one guest, a row each."""
+    added = [contributions(one, costs) for one in results]
+    return [(name, *(f"{cycles[name]:,.0f}" for cycles in added)) for name in names()]

@@ -61,7 +61,7 @@ def turning_points(winner: Result, loser: Result, costs: Costs) -> str:
 
 def amount(cycles: float) -> str:
     """A price in digits that matter."""
-    return f"{cycles:,.0f}" if cycles >= 100 else f"{cycles:.1f}"
+    return f"{cycles:,.0f}" if cycles >= 100 else f"{cycles:.3g}"
 
 
 def turning_point(winner: Result, loser: Result, name: str, costs: Costs) -> float | None:

@@ -25,7 +25,7 @@ def test_shadow_paging_wins_where_misses_dominate() -> None:
     assert said(MISSES) == [
         "shadow/unsync wins: slat takes 2.91 times its modelled cycles.",
         "That would turn if an exit cost more than 17,000 cycles and not 2000, "
-        "or if a reference cost less than 2.0 cycles and not 12.",
+        "or if a reference cost less than 2 cycles and not 12.",
         "A miss is 180 cycles cheaper in shadow tables, and each exit more costs 3,000: "
         "it pays if it saves 16.7 misses.",
     ]
