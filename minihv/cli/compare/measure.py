@@ -141,6 +141,7 @@ def compare(guests: Sequence[str], modes: Sequence[Mode], effort: Effort) -> Ite
 
 def apart(guest: str, mode: Mode, blocks: int | None) -> Sample:
     """A run in a process of its own."""
+    interrupts: list[bool] = []
     with TemporaryFile() as handed:
 
         def work(beat: Beat) -> int:
@@ -155,10 +156,10 @@ def apart(guest: str, mode: Mode, blocks: int | None) -> Sample:
             finally:
                 handed.flush()
 
-        status = contained(work)
+        status = contained(work, lambda: interrupts.append(True))
         handed.seek(0)
         content = handed.read()
-    if status == INTERRUPTED:
+    if interrupts or status == INTERRUPTED:
         raise KeyboardInterrupt
     if status == REFUSED:
         raise ConfigurationError(content.decode())

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 from command_line import GuestWriter
@@ -61,6 +62,20 @@ def test_interrupt_of_a_run_is_an_interrupt_here(monkeypatch: pytest.MonkeyPatch
         signal.pause()
 
     monkeypatch.setattr(measure, "take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        apart("01_hello", SLAT, None)
+
+
+def test_interrupt_that_comes_too_late_for_a_run_is_an_interrupt_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ends_well(_guest: str, _mode: Mode, _blocks: int | None, _beat: Beat) -> measure.Sample:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(0.2)
+        return sample()
+
+    monkeypatch.setattr(measure, "take", ends_well)
     with pytest.raises(KeyboardInterrupt):
         apart("01_hello", SLAT, None)
 
