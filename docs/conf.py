@@ -18,6 +18,7 @@ extensions = [
     "guest_programs",
     "labelled_lines",
     "package",
+    "paging_comparison",
 ]
 exclude_patterns = ["_build"]
 nitpicky = False

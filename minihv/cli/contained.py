@@ -28,8 +28,10 @@ Beat = Callable[[], None]
 """Called by the work now and then: it is alive. It raises KeyboardInterrupt when Ctrl-C came meanwhile."""
 
 
-def contained(work: Callable[[Beat], int]) -> int:
+def contained(work: Callable[[Beat], int], on_interrupt: Callable[[], None] = lambda: None) -> int:
     """The status that ``work`` returns. The first Ctrl-C interrupts the work, the second ends it.
+
+    ``on_interrupt`` is called at the first, for whoever goes on: the work may end well all the same.
 
     Raises:
         InternalError: the child died of a signal, or was silent for too long.
@@ -45,7 +47,7 @@ def contained(work: Callable[[Beat], int]) -> int:
         os._exit(run_child(work, writer))
     os.close(writer)
     try:
-        hung = not wait_for(child, reader)
+        hung = not wait_for(child, reader, on_interrupt)
     except KeyboardInterrupt:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -58,12 +60,17 @@ def contained(work: Callable[[Beat], int]) -> int:
 
 
 def fork() -> int:
-    """``os.fork``, refused in a sentence. NumPy keeps threads, of which the child has no need."""
+    """``os.fork``, refused in a sentence. NumPy keeps threads, of which the child has no need.
+
+    Afterwards SIGINT is held back in both, until each is ready for it.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             return os.fork()
     except OSError as reason:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         raise ConfigurationError(
             f"A guest runs in a process of its own, and the host gave none ({reason.strerror}): "
             "end other programs, or raise its limit of processes."
@@ -117,6 +124,7 @@ class Interrupts:
         self._raised = False
         for number in (signal.SIGINT, signal.SIGALRM):
             signal.signal(number, self._on_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def beat(self) -> None:
         """One sign of life."""
@@ -146,14 +154,16 @@ def is_in_walker(frame: FrameType | None) -> bool:
     return False
 
 
-def wait_for(child: int, reader: int) -> bool:
+def wait_for(child: int, reader: int, on_interrupt: Callable[[], None]) -> bool:
     """Waits until the child has closed its end; false when it is silent for too long.
 
     The first Ctrl-C is handed on, as a terminal does by itself; the second is raised.
     """
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return listen(reader)
     except KeyboardInterrupt:
+        on_interrupt()
         os.kill(child, signal.SIGINT)
         return listen(reader)
 

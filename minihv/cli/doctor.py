@@ -37,6 +37,7 @@ PACKAGES = (
 )
 EXTRAS = (
     ("tests", ("pytest", "hypothesis"), "runs minihv's own tests", "pip install 'minihv[test]'"),
+    ("plots", ("matplotlib",), "draws what minihv compare measured", "pip install 'minihv[plot]'"),
     ("book", ("sphinx", "furo"), "builds the book", "pip install 'minihv[docs]'"),
 )
 COMMANDS = (

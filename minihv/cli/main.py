@@ -168,6 +168,50 @@ def bench(
     raise typer.Exit(measure(names or [], as_json, plain, rounds))
 
 
+compare = typer.Typer(
+    help="Run the same guests in several ways, and compare.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(compare, name="compare")
+
+
+@compare.command()
+def paging(  # noqa: PLR0913 - one parameter for each option
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[GUEST]...", help="ELF files or built-in programs; without any, six of them."
+        ),
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number, help="Runs in each mode, in turns.")
+    ] = 3,
+    blocks: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=whole_number, help="Stop each run after so many blocks."),
+    ] = None,
+    costs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="TOML with costs of your own in cycles, as `exit = 1500`."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the modelled cycles: FILE.svg or FILE.png.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the costs, their sources, and what each adds.")
+    ] = False,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Compare SLAT with shadow paging, by what is counted."""
+    from minihv.cli.compare.paging import PagingOptions, compare_paging
+
+    options = PagingOptions(tuple(names or ()), rounds, blocks, costs, plot, explain, as_json, plain)
+    raise typer.Exit(compare_paging(options))
+
+
 def main() -> None:
     """The entry point: a refusal is one sentence on standard error, and status 2."""
     prepare_streams()

@@ -30,6 +30,26 @@ def harmless(text: str) -> str:
     return text.translate(CONTROL)
 
 
+class Progress:
+    """One line on standard error that says what is going on, if somebody sees it."""
+
+    def __init__(self, *, plain: bool = False) -> None:
+        self._moves = sys.stderr.isatty() and not plain
+        self._width = 0
+
+    def tell(self, line: str) -> None:
+        """Shows ``line`` in place of the last one."""
+        if self._moves:
+            print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
+            self._width = len(line)
+
+    def clear(self) -> None:
+        """Takes the line away."""
+        if self._width:
+            print("\r" + " " * self._width, end="\r", file=sys.stderr, flush=True)
+            self._width = 0
+
+
 def print_json(value: Any) -> None:
     """One JSON value on standard output."""
     import msgspec
@@ -37,10 +57,18 @@ def print_json(value: Any) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, plain: bool) -> None:
-    """A table with a title. Columns of numbers are aligned to the right."""
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    plain: bool,
+    right: Sequence[bool] | None = None,
+) -> None:
+    """A table with a title. Columns of numbers are aligned to the right, unless ``right`` says which are."""
     texts = [[str(cell) if not isinstance(cell, int) else f"{cell:,}" for cell in row] for row in rows]
-    right = [all(isinstance(row[at], int | float) for row in rows) for at in range(len(columns))]
+    if right is None:
+        right = [all(isinstance(row[at], int | float) for row in rows) for at in range(len(columns))]
     if plain or find_spec("rich") is None:
         print_plain_table(title, columns, texts, right)
         return

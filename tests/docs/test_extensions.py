@@ -6,9 +6,14 @@ from types import SimpleNamespace
 import bitlayout
 import labelled_lines
 import package
+import paging_comparison
+import pytest
 from bitlayout import Span
+from comparisons import UNSYNC, result
 from source_tree import ROOT
 
+from minihv.cli.compare.measure import Comparison
+from minihv.cli.compare.modes import SLAT
 from minihv.spec.bits import Layout, u32, u64
 
 SINT = [Span("masked", 16, 16), Span("vector", 7, 0)]
@@ -76,3 +81,36 @@ def test_every_floor_has_its_page_of_reference() -> None:
     names = {name for names in package.floors() for name in names}
     pages = {page.stem for page in (ROOT / "docs" / "reference" / "floors").glob("*.rst")}
     assert names <= pages
+
+
+def test_comparison_of_the_book_is_a_table_and_a_verdict() -> None:
+    slat, shadow = result(SLAT, fills=10_000), result(UNSYNC, {"IOIO": 1, "EXCP14": 100}, 10_000, each=4)
+    lines = list(paging_comparison.comparison([slat, shadow]))
+    assert [line for line in lines if line.startswith("   * - ")] == [
+        "   * - Mode",
+        "   * - ``slat``",
+        "   * - ``shadow/unsync``",
+    ]
+    assert lines.index("     - 2,287,000") < lines.index("     - 787,000")
+    assert "shadow/unsync wins: slat takes 2.91 times its modelled cycles." in lines
+
+
+def test_comparison_runs_again_only_when_something_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[tuple[object, ...]] = []
+
+    def run(*asked: object) -> list[Comparison]:
+        runs.append(asked)
+        return []
+
+    monkeypatch.setattr(paging_comparison, "compare", run)
+    for code in ("one", "one", "other"):
+        monkeypatch.setattr(paging_comparison, "fingerprint", lambda code=code: code)
+        assert paging_comparison.measured(tmp_path / "cache" / "kept.json") == []
+    assert len(runs) == 2
+
+
+def test_fingerprint_is_of_what_is_installed() -> None:
+    assert paging_comparison.fingerprint() == paging_comparison.fingerprint()
+    assert len(paging_comparison.fingerprint()) == 64

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from minihv.cli.bench import cpu, density, exits, startup, walk
 from minihv.cli.bench.rows import Effort, Measure, Row
-from minihv.cli.output import is_plain, print_json, print_table
+from minihv.cli.output import Progress, is_plain, print_json, print_table
 from minihv.errors import ConfigurationError, nearest
 
 GROUPS: dict[str, dict[str, Measure]] = {
@@ -63,7 +63,7 @@ def choose(names: Sequence[str]) -> dict[str, Measure]:
     return {name: found for name, found in every.items() if wanted & {name, name.split(".")[0]}}
 
 
-def measure(chosen: dict[str, Measure], effort: Effort, progress: "Progress") -> list[Row]:
+def measure(chosen: dict[str, Measure], effort: Effort, progress: Progress) -> list[Row]:
     """The rows that could be measured here; why one could not be goes to standard error."""
     rows: list[Row] = []
     for found in chosen.values():
@@ -74,26 +74,6 @@ def measure(chosen: dict[str, Measure], effort: Effort, progress: "Progress") ->
             progress.clear()
             print(outcome, file=sys.stderr)
     return rows
-
-
-class Progress:
-    """One line on standard error that says what is being measured, if somebody sees it."""
-
-    def __init__(self) -> None:
-        self._moves = sys.stderr.isatty()
-        self._width = 0
-
-    def tell(self, line: str) -> None:
-        """Shows ``line`` in place of the last one."""
-        if self._moves:
-            print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
-            self._width = len(line)
-
-    def clear(self) -> None:
-        """Takes the line away."""
-        if self._width:
-            print("\r" + " " * self._width, end="\r", file=sys.stderr, flush=True)
-            self._width = 0
 
 
 def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:

@@ -131,6 +131,32 @@ def test_work_that_is_interrupted_may_still_say_what_it_has(capfd: pytest.Captur
     assert capfd.readouterr().out == "so far\n"
 
 
+def test_interrupt_that_comes_too_late_for_the_work_is_told() -> None:
+    def work(_beat: Beat) -> int:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupt_parent(0.2)
+        time.sleep(0.2)
+        return 4
+
+    told: list[bool] = []
+    assert contained(work, lambda: told.append(True)) == 4
+    assert told == [True]
+
+
+def test_interrupt_while_the_process_begins_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork = os.fork
+
+    def fork_under_fire() -> int:
+        child = fork()
+        signal.raise_signal(signal.SIGINT)
+        return child
+
+    monkeypatch.setattr(os, "fork", fork_under_fire)
+    told: list[bool] = []
+    assert contained(lambda _beat: 0, lambda: told.append(True)) == 130
+    assert told == [True]
+
+
 def test_second_interrupt_ends_the_work() -> None:
     def work(_beat: Beat) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

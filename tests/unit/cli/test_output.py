@@ -46,6 +46,11 @@ def test_plain_table_aligns_numbers_to_the_right(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == "Exits\nexit  count\nIOIO  1,505\nHLT       1\n"
 
 
+def test_table_can_be_told_what_is_aligned_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("Times", ("what", "ms"), [("a", "9.5"), ("b", "10")], plain=True, right=[False, True])
+    assert capsys.readouterr().out == "Times\nwhat   ms\na     9.5\nb      10\n"
+
+
 def test_rich_table_has_every_cell_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     print_table("Exits", ("exit", "count"), [("[bold]x", 7)], plain=False)
     assert "[bold]x" in capsys.readouterr().out

@@ -1,0 +1,4 @@
+"""``minihv compare``: the same guests under several ways of doing one thing, with counted numbers.
+
+First reading: ``modes`` (what is compared), ``measure`` (how), then ``costs`` (what hardware would pay).
+"""
