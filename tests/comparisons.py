@@ -21,6 +21,8 @@ def counters(exits: dict[str, int] | None = None, fills: int = 10, each: int = 1
         exceptions={},
         hypercalls={},
         world_switches=1,
+        shadow_fills=0,
+        emulated_writes=0,
     )
 
 

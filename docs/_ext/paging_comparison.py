@@ -19,7 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from minihv.cli.compare.costs import Costs, explained
 from minihv.cli.compare.measure import Effort, Result, compare
-from minihv.cli.compare.modes import modes
+from minihv.cli.compare.modes import MODES
 from minihv.cli.compare.paging import GUESTS
 from minihv.cli.compare.plot import figure_of
 from minihv.cli.compare.verdict import verdict
@@ -61,7 +61,7 @@ def measured(cache: Path) -> list[list[Result]]:
         kept = msgspec.json.decode(cache.read_bytes(), type=Kept)
         if kept.of == of:
             return kept.results
-    done = list(compare(GUESTS, modes(), Effort(rounds=1, blocks=BLOCKS)))
+    done = list(compare(GUESTS, MODES, Effort(rounds=1, blocks=BLOCKS)))
     results = [comparison.results(Costs()) for comparison in done]
     cache.parent.mkdir(parents=True, exist_ok=True)
     cache.write_bytes(msgspec.json.encode(Kept(of, results)))

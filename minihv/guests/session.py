@@ -116,6 +116,15 @@ class GuestSession:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def table_frames(self) -> int:
+        """The most frames that the tables which the processor walks for the partition took so far.
+
+        They are ring -1's own: second-level tables, or shadow tables in their place.
+        """
+        shadow = self.partition.shadow
+        return self.partition.gpa_space.most_table_frames if shadow is None else shadow.counters.peak
+
     def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None) -> Report:
         """Runs until the guest stops, or for ``blocks`` blocks."""
         self.hypervisor.run(blocks, progress)

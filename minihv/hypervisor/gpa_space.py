@@ -34,12 +34,10 @@ class GpaSpace:
     def __init__(self, memory: SystemMemory, owner: int) -> None:
         self._memory = memory
         self._owner = owner
-        self._tables = PageTables(
-            memory,
-            NESTED[4],
-            allocate=lambda: memory.frames.allocate(HYPERVISOR),
-            free=lambda spa: memory.frames.free(HYPERVISOR, spa),
-        )
+        self.table_frames = 0
+        """Frames of second-level tables; ``most_table_frames`` is how many there were at most."""
+        self.most_table_frames = 0
+        self._tables = PageTables(memory, NESTED[4], self._take_frame, self._give_frame)
         self._ram_spa = Spa(0)
         self.ram_bytes = 0
         self._overlays: dict[Gpa, Overlay] = {}
@@ -129,6 +127,16 @@ class GpaSpace:
         self._tables.unmap(0, self.ram_bytes)
         self._memory.frames.free(HYPERVISOR, self._tables.root)
         self._memory.frames.free_all(self._owner)
+
+    def _take_frame(self) -> Spa:
+        spa = self._memory.frames.allocate(HYPERVISOR)
+        self.table_frames += 1
+        self.most_table_frames = max(self.most_table_frames, self.table_frames)
+        return spa
+
+    def _give_frame(self, spa: int) -> None:
+        self._memory.frames.free(HYPERVISOR, spa)
+        self.table_frames -= 1
 
     def _range(self, gpa: int, byte_count: int) -> Spa:
         if gpa < 0 or gpa + byte_count > self.ram_bytes:

@@ -47,6 +47,8 @@ from minihv.spec.x86_paging import (
 from minihv.terms import PAGE_BYTES
 
 RIGHTS = WRITABLE | USER | NO_EXECUTE
+FLOOD = 3
+"""So many writes to a table in a row are worth to be heard: then it is mirrored no more until it is used."""
 GRANTS_ALL = WRITABLE | USER
 
 
@@ -134,6 +136,9 @@ class Shadow:
             for page in self.pages.mirrors(table):
                 for number in slots_of(table, spa, byte_count):
                     self.pages.zap(page.frame + ENTRY_BYTES * number)
+                page.writes += 1
+                if page.writes > FLOOD:  # it is being filled, or is no table any more
+                    self.pages.release(page)
 
     def invalidate_page(self, guest: Paging, gva: int) -> None:
         """INVLPG: nothing out of date is left on the way to ``gva``."""
@@ -184,6 +189,7 @@ class Shadow:
         page, way = self._root_page(guest), list[ShadowPage]()
         while isinstance(page, ShadowPage):
             way.append(page)
+            page.writes = 0
             if page.level.number == level_number:
                 return way
             entry = self.memory.read_u64(page.level.entry_address(page.table, gva))

@@ -47,6 +47,8 @@ class ShadowPage:
     level: Level
     direct: bool
     in_sync: bool = False
+    writes: int = 0
+    """To its table, heard since a walk last came by."""
     parents: dict[int, None] = field(default_factory=dict)
     """Addresses of the slots that point here."""
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 import msgspec
 
 from minihv.cli.compare.costs import Costs, modelled_cycles
-from minihv.cli.compare.modes import Mode, open_session, table_frames
+from minihv.cli.compare.modes import Mode, open_session
 from minihv.cli.contained import INTERRUPTED, REFUSED, Beat, contained
 from minihv.errors import ConfigurationError, InternalError, MinihvError
 from minihv.guests.session import Counters
@@ -183,6 +183,6 @@ def take(guest: str, mode: Mode, blocks: int | None, beat: Beat) -> Sample:
             exit_status=report.exit_status,
             console=report.console,
             counters=report.counters,
-            table_frames=table_frames(session),
+            table_frames=session.table_frames,
             seconds=seconds,
         )

@@ -4,11 +4,11 @@ Next: ``minihv.cli.compare.measure``
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from minihv.guests.session import GuestSession
-from minihv.machine import processor
 from minihv.machine.processor import PagingMode
+from minihv.machine.shadow import ShadowOptions
+from minihv.paging.shadow import ShadowPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +23,11 @@ class Mode:
 
 
 SLAT = Mode("slat")
-SHADOW = (Mode("shadow", "trap"), Mode("shadow", "unsync"), Mode("shadow", "flush"))
-
-
-def modes() -> tuple[Mode, ...]:
-    """SLAT first, and shadow paging under each policy, as far as this machine has it."""
-    known = {mode.value for mode in PagingMode}
-    return tuple(mode for mode in (SLAT, *SHADOW) if mode.paging in known)
+MODES = (SLAT, *(Mode("shadow", policy.value) for policy in ShadowPolicy))
+"""SLAT first, and shadow paging under each policy."""
 
 
 def open_session(guest: str, mode: Mode) -> GuestSession:
     """A machine with ``guest`` on it that pages as ``mode`` says. Close it."""
-    options: dict[str, Any] = {}
-    if mode.policy is not None:
-        options["policy"] = vars(processor)["ShadowPolicy"].named(mode.policy)
-    return GuestSession(guest, paging=PagingMode.named(mode.paging), **options)
-
-
-def table_frames(session: GuestSession) -> int:
-    """The most frames that the hypervisor's own tables for the partition took so far."""
-    return int(getattr(session, "table_frames", 0))
+    shadow = ShadowOptions(ShadowPolicy.named(mode.policy)) if mode.policy is not None else None
+    return GuestSession(guest, paging=PagingMode.named(mode.paging), shadow=shadow)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from minihv.cli.compare.costs import Costs, contributions, explained, load_costs, names
 from minihv.cli.compare.measure import Comparison, Effort, Result, compare
-from minihv.cli.compare.modes import modes
+from minihv.cli.compare.modes import MODES
 from minihv.cli.compare.plot import check_plot, draw
 from minihv.cli.compare.verdict import REMARK, verdict
 from minihv.cli.contained import INTERRUPTED
@@ -53,7 +53,7 @@ def compare_paging(options: PagingOptions) -> int:
     comparisons: list[Comparison] = []
     interrupted = False
     try:
-        for comparison in compare(guests, modes(), Effort(options.rounds, options.blocks, progress.tell)):
+        for comparison in compare(guests, MODES, Effort(options.rounds, options.blocks, progress.tell)):
             comparisons.append(comparison)
     except KeyboardInterrupt:
         interrupted = True

@@ -110,6 +110,7 @@ struct mhv_processor {
     bool in_shadow;         // and the block that begins first lies in an interrupt shadow
     bool stepping_emulated; // EVENT_EMULATE: executing the one instruction that writes
     uint64_t emulated_rip, emulated_block; // of the instruction that ring -1 wrote for last
+    uint64_t emulated_entry;               // that it wrote last: an SPA
     struct mhv_shadow_service *shadows;    // of all partitions
     bool stepping_suspects;                // guard: executing one instruction per block
     bool aborting;                         // an instruction is being abandoned in favour of `event`

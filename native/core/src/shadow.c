@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+enum { FLOOD = 3 }; // so many writes to a table in a row are worth to be heard
 static const uint64_t GLOBAL = 0x100;
 static const uint64_t GRANTS_ALL = WRITABLE | USER;
 
@@ -127,6 +128,7 @@ static bool way_to(struct mhv_shadow *shadow, const struct mhv_paging *guest, ui
     while (page != NO_PAGE) {
         const struct shadow_page *mirrored = &pool->pages[page];
         way->pages[way->count++] = page;
+        pool->pages[page].writes = 0;
         if (mirrored->level == level)
             return true;
         const uint64_t entry = read_u64(
@@ -247,9 +249,15 @@ void mhv_shadow_written(struct mhv_shadow *shadow, uint64_t spa, uint64_t byte_c
         const uint64_t first = spa > table ? spa - table : 0;
         const uint64_t end =
             spa + byte_count < table + PAGE_BYTES ? spa + byte_count - table : PAGE_BYTES;
-        for (uint32_t count = mhv_pages_mirrors(pool, table, found); count > 0; count--)
+        const uint32_t count = mhv_pages_mirrors(pool, table, found);
+        for (uint32_t i = 0; i < count; i++) {
             for (uint64_t at = first & ~UINT64_C(7); at < end; at += 8)
-                mhv_pages_zap(pool, frame_of(pool, found[count - 1]) + at);
+                mhv_pages_zap(pool, frame_of(pool, found[i]) + at);
+            if (++pool->pages[found[i]].writes <= FLOOD)
+                continue;
+            shadow->last_page = NO_PAGE; // it is being filled, or is no table any more
+            mhv_pages_release(pool, found[i]);
+        }
     }
 }
 

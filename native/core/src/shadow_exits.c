@@ -107,11 +107,16 @@ void mhv_on_emulated_write(void *engine, uint64_t spa, unsigned int byte_count, 
     if (rip != processor->emulated_rip || processor->blocks != processor->emulated_block) {
         processor->emulated_rip = rip;
         processor->emulated_block = processor->blocks;
+        processor->emulated_entry = UINT64_MAX;
         processor->vp->counters.emulated_writes++;
         count_exit(processor, MHV_SVM_EXIT_EXCP0 + MHV_VECTOR_PF, 3, spa);
     }
+    const bool goes_on = processor->emulated_entry == (spa & ~UINT64_C(7));
     memcpy(processor->ram.bytes + spa, &value, byte_count);
     mhv_memory_mark(processor->memory, spa, byte_count);
+    processor->emulated_entry = spa & ~UINT64_C(7);
+    if (goes_on && (spa & 7) + byte_count <= 8)
+        return; // another part of the entry that was written last: it is mirrored nowhere
     service->written(service->user, spa, byte_count);
     forget_what_is_stale(processor, service);
 }

@@ -19,6 +19,7 @@ struct shadow_page {
     uint32_t level;
     bool direct;
     bool in_sync;
+    uint32_t writes;       // to its table, heard since a walk last came by
     uint32_t parents;      // list of the slots that point here
     uint32_t bucket_next;  // of the same hash
     uint32_t older, newer; // in the order of their making

@@ -10,9 +10,8 @@ from comparisons import UNSYNC, result, sample
 
 from minihv.cli.compare import measure, paging
 from minihv.cli.compare.costs import Costs
-from minihv.cli.compare.modes import SLAT, Mode, modes
+from minihv.cli.compare.modes import MODES, SLAT, Mode
 from minihv.guests.catalogue import guests
-from minihv.machine.processor import PagingMode
 
 HARDWARE = Mode("hardware")
 FIELDS = [
@@ -20,10 +19,6 @@ FIELDS = [
     "table_frames", "blocks", "seconds", "modelled_cycles",
 ]  # fmt: skip
 QUICK = ("01_hello", "--rounds", "1")
-
-needs_shadow = pytest.mark.skipif(
-    not hasattr(PagingMode, "SHADOW"), reason="this machine has no shadow paging"
-)
 
 
 @pytest.fixture
@@ -41,7 +36,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> dict[Mode, list[measure.Sample]]
             raise KeyboardInterrupt
         return given[mode].pop(0)
 
-    monkeypatch.setattr(paging, "modes", lambda: (SLAT, UNSYNC))
+    monkeypatch.setattr(paging, "MODES", (SLAT, UNSYNC))
     monkeypatch.setattr(measure, "apart", next_one)
     return given
 
@@ -71,10 +66,10 @@ def test_json_has_one_object_for_each_guest_and_mode(minihv: CommandLine) -> Non
     done = minihv("compare", "paging", "2", *QUICK, "--json")
     found = json.loads(done.out)
     assert (done.status, done.err) == (0, "")
-    assert [list(one) for one in found] == [FIELDS] * (2 * len(modes()))
-    assert [one["guest"] for one in found[:: len(modes())]] == ["02_discovery", "01_hello"]
-    assert [(one["mode"], one["policy"]) for one in found[: len(modes())]] == [
-        (mode.paging, mode.policy) for mode in modes()
+    assert [list(one) for one in found] == [FIELDS] * (2 * len(MODES))
+    assert [one["guest"] for one in found[:: len(MODES)]] == ["02_discovery", "01_hello"]
+    assert [(one["mode"], one["policy"]) for one in found[: len(MODES)]] == [
+        (mode.paging, mode.policy) for mode in MODES
     ]
 
 
@@ -193,7 +188,6 @@ def test_explanation_has_a_line_for_each_cost_and_its_source() -> None:
     assert list(paging.explanation(Costs()))[-2].startswith("  invalidation = 500: ")
 
 
-@needs_shadow
 def test_textbook_crossover_appears_by_itself(minihv: CommandLine) -> None:
     found = json.loads(minihv("compare", "paging", "--rounds", "1", "--json").out)
     cycles: dict[str, dict[str, int]] = {}
@@ -206,7 +200,6 @@ def test_textbook_crossover_appears_by_itself(minihv: CommandLine) -> None:
     assert max(sort) < 1.1 * min(sort)
 
 
-@needs_shadow
 def test_only_shadow_paging_leaves_for_changes_of_tables(minihv: CommandLine) -> None:
     found = json.loads(
         minihv("compare", "paging", "15_fork", "13_small_pages", "--rounds", "1", "--json").out
