@@ -7,18 +7,17 @@ from collections.abc import Callable, Iterator
 
 from minihv.cli.acts.pictures import (
     exit_rows,
-    guest_paging,
     instruction_at,
     intercept_names,
     memory_map,
     owner_name,
     owner_rows,
     reference_rows,
-    second_paging,
     walk_grid,
 )
 from minihv.cli.acts.small_guest import CODE_GVA, DATA_GVA, SmallGuest
 from minihv.cli.narrator import Narrator
+from minihv.eyes.guest import guest_paging, second_paging
 from minihv.guests.session import Counters, GuestSession, Report
 from minihv.hypervisor.hypercalls import call_name
 from minihv.hypervisor.vp import VirtualProcessor, VpState
