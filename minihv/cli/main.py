@@ -134,7 +134,7 @@ def walk(  # noqa: PLR0913 - one parameter for each option
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
-    """Run a guest to a point, and show every reference of a page walk there."""
+    """Show every reference of a page walk, at a point of a guest's run."""
     from minihv.cli.eyes import LookOptions, show_walk
 
     options = LookOptions(guest, memory, vps, paging, at or [], vp, svg, as_json, plain)
@@ -153,7 +153,7 @@ def map_(  # noqa: PLR0913 - one parameter for each option
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
-    """Run a guest to a point, and list what is mapped where, in both stages."""
+    """List what is mapped where, at a point of a guest's run."""
     from minihv.cli.eyes import LookOptions, show_map
 
     options = LookOptions(guest, memory, vps, paging, at or [], vp, svg, as_json, plain)

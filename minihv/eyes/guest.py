@@ -138,8 +138,8 @@ def vp_of(session: GuestSession, index: int) -> VirtualProcessor:
     vps = session.partition.vps
     if not 0 <= index < len(vps):
         raise ConfigurationError(
-            f"{session.guest} has {len(vps)} VPs, counted from 0, and VP {index} is not among them: "
-            "choose another --vp, or give it more --vps."
+            f"{session.guest} has {counted(len(vps), 'VP')}, counted from 0, and VP {index} is not among "
+            "them: choose another --vp, or give it more --vps."
         )
     return vps[index]
 

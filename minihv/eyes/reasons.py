@@ -147,7 +147,7 @@ class ErrorBit:
 def error_bits(error_code: int) -> list[ErrorBit]:
     """What #PF pushes, bit by bit."""
     meanings = (
-        (PF_PRESENT, "P", "the entry is present: it refuses", "the entry is not present"),
+        (PF_PRESENT, "P", "the entry is present and refuses", "the entry is not present"),
         (PF_WRITE, "W", "the access was a write", "the access was no write"),
         (PF_USER, "U", "by ring 3", "by ring 0"),
         (PF_RESERVED, "R", "a reserved bit is set in the entry", "no reserved bit is to blame"),
@@ -165,7 +165,7 @@ def nested_error_bits(exit_info_1: int) -> list[ErrorBit]:
     """EXITINFO1 of an NPF exit, bit by bit: to the second level every access is ring 3's."""
     final, table = NestedFaultInfo.on_final_page.mask, NestedFaultInfo.on_table.mask
     meanings = (
-        (PF_PRESENT, "P", "the entry is present: it refuses", "the entry is not present"),
+        (PF_PRESENT, "P", "the entry is present and refuses", "the entry is not present"),
         (PF_WRITE, "W", "a write, or a table whose A may have to be set", "no write"),
         (PF_USER, "U", "as every access of the second level", "never"),
         (PF_RESERVED, "R", "a reserved bit is set in the entry", "no reserved bit is to blame"),

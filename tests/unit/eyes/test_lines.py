@@ -12,9 +12,16 @@ def test_columns_have_one_width_and_no_blanks_at_their_end() -> None:
 
 @pytest.mark.parametrize(
     ("byte_count", "text"),
-    [(0, "0 bytes"), (4096, "4 KiB"), (3 << 21, "6 MiB"), (1 << 40, "1 TiB"), (5000, "5,000 bytes"), (1 << 52, "4 PiB"),
-     (1030 << 30, "1,030 GiB")],
-)  # fmt: skip
+    [
+        (0, "0 bytes"),
+        (4096, "4 KiB"),
+        (3 << 21, "6 MiB"),
+        (1030 << 30, "1,030 GiB"),
+        (1 << 40, "1 TiB"),
+        (1 << 52, "4 PiB"),
+        (5000, "5,000 bytes"),
+    ],
+)
 def test_size_is_in_the_largest_unit_that_divides_it(byte_count: int, text: str) -> None:
     assert size_text(byte_count) == text
 

@@ -39,8 +39,8 @@ def test_what_is_hidden_is_said() -> None:
     guest.second.with_entry(guest.table_gpa(1), 1, clear=WRITABLE)
     notes = [str(line) for line in map_lines(guest.map()) if line.role is Role.REFUSED]
     assert notes == [
-        "  The second level refuses 1 table of the guest, the first at GPA 0x4000, for GVA 0x123445600000: what "
-        "would be mapped there cannot be reached."
+        "  The second level refuses 1 table of the guest, the first at GPA 0x4000, for GVA 0x123445600000: "
+        "what would be mapped there cannot be reached."
     ]
 
 
@@ -58,6 +58,6 @@ def test_what_was_left_out_is_said() -> None:
     text = str(AddressMap((stage,)))
     assert text.startswith("Shadow tables, GVA to SPA (root 0x1000, 4 levels)\n")
     assert text.endswith(
-        "  The map ends below GVA 0x0: 2 tables and 0 ranges are as much as it takes, and what lies above was "
-        "left out."
+        "  The map ends below GVA 0x0: 2 tables and 0 ranges are as much as it takes, and what lies above "
+        "was left out."
     )

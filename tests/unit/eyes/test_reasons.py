@@ -19,52 +19,61 @@ from minihv.eyes.reasons import Rule, entry_names, error_bits, nested_error_bits
 from minihv.eyes.walk_picture import WalkPicture
 from minihv.paging.access import Access, AccessKind
 
-UPPER = {
-    "present": (READ, 2, {"clear": PRESENT}, "P is 0 in it: neither a table nor a page is there.", (15,)),
-    "user": (USER_READ, 3, {"clear": USER}, "Ring 3 needs U = 1 at every level, and it is 0 in the PDPT entry (10).", (10,)),
-    "write": (USER_WRITE, 1, {"clear": WRITABLE}, "A write needs W = 1 at every level, and it is 0 in the PT entry (20).", (20,)),
-    "execute": (EXECUTE, 4, {"set": NO_EXECUTE}, "A fetch needs NX = 0 at every level, and it is 1 in the PML4 entry (5).", (5,)),
-}  # fmt: skip
+WITHHELD = {
+    "user": (USER_READ, 3, {"clear": USER}, "Ring 3 needs U = 1", "0 in the PDPT entry (10)", 10),
+    "write": (USER_WRITE, 1, {"clear": WRITABLE}, "A write needs W = 1", "0 in the PT entry (20)", 20),
+    "execute": (EXECUTE, 4, {"set": NO_EXECUTE}, "A fetch needs NX = 0", "1 in the PML4 entry (5)", 5),
+}
 
 
-@pytest.mark.parametrize("rule", UPPER)
+@pytest.mark.parametrize("rule", WITHHELD)
 def test_right_that_a_level_withholds_is_named_with_the_level(rule: str) -> None:
-    access, level, change, sentence, blamed = UPPER[rule]
+    access, level, change, needs, found, blamed = WITHHELD[rule]
     guest = LookedAt()
     guest.tables.with_entry(GVA, level, **change)
     reason = guest.walk(access).reason
     assert reason is not None
-    assert (reason.rule, reason.sentence, reason.blamed) == (Rule(rule), sentence, blamed)
+    assert reason.sentence == f"{needs} at every level, and it is {found}."
+    assert (reason.rule, reason.blamed) == (Rule(rule), (blamed,))
+
+
+def test_entry_that_is_not_present_is_named() -> None:
+    guest = LookedAt()
+    guest.tables.with_entry(GVA, 2, clear=PRESENT)
+    reason = guest.walk().reason
+    assert reason is not None
+    assert (reason.rule, reason.blamed) == (Rule.PRESENT, (15,))
+    assert reason.sentence == "P is 0 in it: neither a table nor a page is there."
 
 
 def test_write_of_ring_0_is_refused_because_of_wp() -> None:
     guest = LookedAt()
     guest.tables.with_entry(GVA, 2, clear=WRITABLE).with_entry(GVA, 1, clear=WRITABLE)
     assert sentence_of(guest.walk(WRITE)) == (
-        "A write needs W = 1 at every level, for ring 0 too while CR0.WP is 1, and it is 0 in the PD entry (15) "
-        "and the PT entry (20)."
+        "A write needs W = 1 at every level, for ring 0 too while CR0.WP is 1, and it is 0 in the PD entry "
+        "(15) and the PT entry (20)."
     )
 
 
 @pytest.mark.parametrize(
-    ("access", "registers", "sentence"),
+    ("access", "registers", "needs"),
     [
-        (EXECUTE, {"smep": True}, "Under CR4.SMEP ring 0 executes no page of ring 3, and U is 1 at every level."),
-        (READ, {"smap": True}, "Under CR4.SMAP ring 0 needs RFLAGS.AC for a page of ring 3, and U is 1 at every level."),
+        (EXECUTE, {"smep": True}, "SMEP ring 0 executes no"),
+        (READ, {"smap": True}, "SMAP ring 0 needs RFLAGS.AC for a"),
         (
             Access(AccessKind.WRITE, user=True, implicit=True),
             {"smap": True},
-            "Under CR4.SMAP ring 0 keeps no structure on a page of ring 3, and U is 1 at every level.",
+            "SMAP ring 0 keeps no structure on a",
         ),
     ],
-)  # fmt: skip
+)
 def test_supervisor_is_kept_from_pages_of_ring_3(
-    access: Access, registers: dict[str, bool], sentence: str
+    access: Access, registers: dict[str, bool], needs: str
 ) -> None:
     guest = LookedAt()
     guest.tables.steered_by(**registers)
     picture = guest.walk(access)
-    assert sentence_of(picture) == sentence
+    assert sentence_of(picture) == f"Under CR4.{needs} page of ring 3, and U is 1 at every level."
     assert picture.reason is not None and picture.reason.blamed == (5, 10, 15, 20)
 
 
