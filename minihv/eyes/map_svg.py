@@ -32,6 +32,8 @@ def map_svg(picture: "AddressMap") -> str:
     width = 2 * MARGIN + 2 * SIDE + len(axes) * AXIS + len(drawn) * BETWEEN
     below = TOP + max((axis.height for axis in axes), default=0.0) + 30
     said = sentences(picture)
+    if any("page skipped" in axis.kinds for axis in axes):
+        said.append("Where an axis is dotted, the tables lead to it and nothing is there.")
     lines = [line for sentence in said for line in wrapped(sentence, int((width - 2 * MARGIN) / 7.25))]
     parts = [
         svg.text(MARGIN, 24, picture.title or "A map of addresses", "title"),
@@ -44,17 +46,22 @@ def map_svg(picture: "AddressMap") -> str:
 
 
 class Axis:
-    """The addresses of one space from top to bottom, as far as something lies there."""
+    """The addresses of one space from top to bottom, as far as something leads there.
 
-    def __init__(self, x: float, stretches: Iterable[tuple[int, int]]) -> None:
+    What is in ``solid`` is there; the rest of ``stretches`` is led to and is not.
+    """
+
+    def __init__(
+        self, x: float, solid: Sequence[tuple[int, int]], stretches: Iterable[tuple[int, int]] = ()
+    ) -> None:
         self.x = x
-        every = list(stretches)
+        every = [*solid, *stretches]
         self.edges = sorted({edge for stretch in every for edge in stretch})
-        self.covered = [any(b <= low and high <= e for b, e in every) for low, high in pairwise(self.edges)]
+        self.kinds = [kind_of(low, high, solid, every) for low, high in pairwise(self.edges)]
         self.places = [float(TOP)]
-        for (low, high), is_covered in zip(pairwise(self.edges), self.covered, strict=True):
+        for (low, high), kind in zip(pairwise(self.edges), self.kinds, strict=True):
             doublings = max(0, ((high - low) // PAGE_BYTES).bit_length() - 1)
-            self.places.append(self.places[-1] + (LEAST + STEP * doublings if is_covered else GAP))
+            self.places.append(self.places[-1] + (LEAST + STEP * doublings if kind else GAP))
 
     @property
     def height(self) -> float:
@@ -71,15 +78,21 @@ class Axis:
         """Top and bottom of a range."""
         return self.y(begin), self.y(end)
 
-    def boxes(self) -> Iterator[tuple[float, float]]:
-        """Top and height of each run of addresses where something lies."""
-        begun: float | None = None
-        for place, is_covered in zip(self.places, [*self.covered, False], strict=True):
-            if is_covered and begun is None:
-                begun = place
-            elif not is_covered and begun is not None:
-                yield begun, place - begun
-                begun = None
+    def boxes(self) -> Iterator[tuple[float, float, str]]:
+        """Top, height and kind of each run of addresses that something leads to."""
+        begun, before = float(TOP), ""
+        for place, kind in zip(self.places, [*self.kinds, ""], strict=True):
+            if kind != before:
+                if before:
+                    yield begun, place - begun, before
+                begun, before = place, kind
+
+
+def kind_of(low: int, high: int, solid: Iterable[tuple[int, int]], every: Iterable[tuple[int, int]]) -> str:
+    """How the addresses between two edges are drawn; not at all if nothing leads there."""
+    if any(begin <= low and high <= end for begin, end in solid):
+        return "page"
+    return "page skipped" if any(begin <= low and high <= end for begin, end in every) else ""
 
 
 def axes_of(drawn: Sequence[Sequence["MappedRange"]]) -> list[Axis]:
@@ -88,9 +101,10 @@ def axes_of(drawn: Sequence[Sequence["MappedRange"]]) -> list[Axis]:
     for number in range(len(drawn) + 1):
         sources = drawn[number] if number < len(drawn) else ()
         targets = drawn[number - 1] if number else ()
-        stretches = [(one.begin, one.end) for one in sources]
-        stretches += [(one.target, one.target + one.byte_count) for one in targets]
-        axes.append(Axis(MARGIN + SIDE + number * (AXIS + BETWEEN), stretches))
+        begun = [(one.begin, one.end) for one in sources]
+        led_to = [(one.target, one.target + one.byte_count) for one in targets]
+        solid = begun if number < len(drawn) else led_to
+        axes.append(Axis(MARGIN + SIDE + number * (AXIS + BETWEEN), solid, led_to))
     return axes
 
 
@@ -104,8 +118,8 @@ def bands(
             target = (right.x, *right.stretch(one.target, one.target + one.byte_count))
             yield svg.ribbon(source, target, stage.stage.value, tip_of(stage, one))
     for axis in axes:
-        for top, height in axis.boxes():
-            yield svg.box(axis.x, top, (AXIS, height), "page")
+        for top, height, kind in axis.boxes():
+            yield svg.box(axis.x, top, (AXIS, height), kind, "" if kind == "page" else "nothing is there")
 
 
 def tip_of(stage: "StageMap", one: "MappedRange") -> str:

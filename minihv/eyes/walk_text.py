@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 KIND_WORDS = {AccessKind.READ: "a read", AccessKind.WRITE: "a write", AccessKind.EXECUTE: "a fetch"}
 COLUMNS = ("#", "table", "no", "entry at SPA", "eight bytes", "flags", "leads to")
-LINE_LETTERS, FACT_LETTERS = 100, 86
+LINE_LETTERS, FACT_LETTERS = 108, 86
 NUMBER, INDEX = 0, 2
 """Columns of numbers."""
 
@@ -120,7 +120,7 @@ def verdict(picture: "WalkPicture") -> str:
         case NotCanonical():
             return f"Not canonical: GVA {picture.gva:#x} raises #GP, or #SS through the stack segment."
         case PageFault():
-            return f"Page fault: {stopped_at(picture)}; the guest gets #PF, with {picture.gva:#x} in CR2."
+            return f"Page fault: {stopped_at(picture)}; the guest gets #PF, CR2 = {picture.gva:#x}."
         case Violation(gpa=gpa):
             what = violated(picture)
             return f"Violation: GPA {gpa:#x}, {what}; ring -1 gets an NPF exit, the guest learns nothing."

@@ -60,8 +60,17 @@ def test_axis_puts_addresses_in_order_with_gaps_between() -> None:
     axis = Axis(0, [(0x1000, 0x3000), (0x9000, 0xA000)])
     assert axis.y(0x1000) == TOP
     assert axis.y(0x1000) < axis.y(0x2000) < axis.y(0x3000) < axis.y(0x9000) < axis.y(0xA000)
-    assert len(list(axis.boxes())) == 2
+    assert [kind for _, _, kind in axis.boxes()] == ["page", "page"]
     assert axis.stretch(0x9000, 0xA000)[1] == TOP + axis.height
+
+
+def test_gpa_without_memory_is_dotted_and_the_drawing_says_so() -> None:
+    guest = LookedAt()
+    guest.tables.maps(0x7000, to=0x80000)
+    root = drawn(guest.map())
+    kinds = [box.get("class") for box in root.iter(f"{SVG}rect")]
+    assert kinds.count("page skipped") == 1
+    assert "Where an axis is dotted, the tables lead to it and nothing is there." in texts(root)
 
 
 def test_longer_range_is_higher_but_not_to_scale() -> None:

@@ -52,8 +52,8 @@ def test_refused_line_is_marked_by_a_word_and_by_its_role() -> None:
     refused = [str(line) for line in walk_lines(guest.walk()) if line.role is Role.REFUSED]
     assert refused[0].endswith("REFUSED")
     assert refused[1:] == [
-        "Page fault: the walk stops at reference 15, in the guest's PD; the guest gets #PF, with",
-        "0x123445678123 in CR2.",
+        "Page fault: the walk stops at reference 15, in the guest's PD; the guest gets #PF, "
+        "CR2 = 0x123445678123."
     ]
 
 
