@@ -47,8 +47,8 @@ def guest_paging(vp: VirtualProcessor) -> Paging:
 
 
 def second_paging(vp: VirtualProcessor) -> Paging:
-    """What steers the second stage."""
-    return Paging(root=vp.control.nested_cr3, physical_bits=PHYSICAL_BITS)
+    """What steers the second stage: the tables of the partition's GPA space, whoever walks them."""
+    return Paging(root=vp.partition.gpa_space.root, physical_bits=PHYSICAL_BITS)
 
 
 def ring_of(vp: VirtualProcessor) -> int:

@@ -71,6 +71,17 @@ def check_spaces(picture: WalkPicture) -> None:
         assert picture.rows[-1].spa is None and picture.rows[-1].gpa == picture.found.gpa
 
 
+def look_again_and_again(world: World, shares: Shares) -> None:
+    """One access; and where it was mapped, once more with a bit of the last entry turned over."""
+    walked = world.guest(nested=True), world.second(), world.gva(), world.access()
+    for _ in range(3):
+        picture = check_two_stages(world, walked, shares)
+        check_spaces(picture)
+        if not isinstance(picture.found, NestedMapping):
+            return
+        world.spoil(picture.found.second_leaf_pa, world.memory)
+
+
 def test_picture_of_two_stages_shows_what_the_walk_and_its_twin_read() -> None:
     shares = Shares()
 
@@ -78,13 +89,7 @@ def test_picture_of_two_stages_shows_what_the_walk_and_its_twin_read() -> None:
     @given(worlds())
     def shows(world: World) -> None:
         for _ in range(60):
-            walked = world.guest(nested=True), world.second(), world.gva(), world.access()
-            for _ in range(3):  # once more where it was mapped, with one bit of the last entry turned over
-                picture = check_two_stages(world, walked, shares)
-                check_spaces(picture)
-                if not isinstance(picture.found, NestedMapping):
-                    break
-                world.spoil(picture.found.second_leaf_pa, world.memory)
+            look_again_and_again(world, shares)
 
     shows()
     shares.assert_floors(FLOORS)

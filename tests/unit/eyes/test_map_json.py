@@ -8,29 +8,22 @@ from looked_at import LookedAt
 from minihv.eyes.address_map import AddressMap, Limits, map_stage
 from minihv.paging.access import StageName
 
+RANGE = {
+    "begin": "0x123445678000", "target": "0x9000", "bytes": 4096, "page_bytes": 4096, "page_count": 1,
+    "writable": True, "executable": True, "user": True, "global": False, "accessed_count": 0,
+    "dirty_count": 0, "what": "",
+}  # fmt: skip
+STAGE = {
+    "stage": "guest", "root": "0x1000", "levels": 4, "ranges": [RANGE], "mapped_bytes": 4096,
+    "page_count": 1, "tables_read": 4, "complete_below": None, "hidden_count": 0, "hidden": [],
+    "reserved_count": 0,
+}  # fmt: skip
+
 
 def test_stage_has_its_ranges_and_its_totals() -> None:
     made = LookedAt().map("a test's").to_json()
     assert made["title"] == "a test's"
-    assert made["stages"][0] == {
-        "stage": "guest",
-        "root": "0x1000",
-        "levels": 4,
-        "ranges": [
-            {
-                "begin": "0x123445678000", "target": "0x9000", "bytes": 4096, "page_bytes": 4096,
-                "page_count": 1, "writable": True, "executable": True, "user": True, "global": False,
-                "accessed_count": 0, "dirty_count": 0, "what": "",
-            }
-        ],
-        "mapped_bytes": 4096,
-        "page_count": 1,
-        "tables_read": 4,
-        "complete_below": None,
-        "hidden_count": 0,
-        "hidden": [],
-        "reserved_count": 0,
-    }  # fmt: skip
+    assert made["stages"][0] == STAGE
 
 
 def test_limit_and_hidden_tables_are_there() -> None:
