@@ -386,6 +386,8 @@ TO_TRY = (
     ("minihv guests", "what else can run"),
     ("minihv run 04_rings", "ring 3 and back"),
     ("minihv run 05_page_tables --paging hardware", "tables walked by silicon"),
+    ("minihv map 5", "what it has mapped where"),
+    ("minihv walk 5 0xffff800000000000", "a page walk, by reference"),
     ("minihv run 07_spin_lock --vps 4 --lps 2", "four VPs take turns"),
     ("minihv run 02_discovery --trace run.json", "open it at ui.perfetto.dev"),
     ("MINIHV_CORE=reference minihv run 01_hello", "on the Python walk"),
