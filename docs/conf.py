@@ -15,6 +15,7 @@ extensions = [
     "sphinx.ext.doctest",
     "sphinx.ext.napoleon",
     "bitlayout",
+    "eyes",
     "guest_programs",
     "labelled_lines",
     "package",

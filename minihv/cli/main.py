@@ -121,6 +121,72 @@ def run(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(run_guest(options))
 
 
+Guest = Annotated[
+    str, typer.Argument(metavar="GUEST", help="An ELF file, or a built-in program (`minihv guests`).")
+]
+Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="RAM of the guest: 64M, 1G.")]
+Vps = Annotated[
+    int | None, typer.Option("--vps", metavar="N", parser=whole_number, help="Virtual processors, 1 to 32.")
+]
+Mode = Annotated[str, typer.Option("--paging", metavar="MODE", help="Who serves a TLB miss, as in `run`.")]
+At = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--at", metavar="POINT", help="After so many blocks, or at a SYMBOL or 0xADDRESS; else at the end."
+    ),
+]
+Vp = Annotated[
+    int, typer.Option("--vp", metavar="N", parser=whole_number, help="Whose tables; 0 is the first VP.")
+]
+Svg = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write the drawing to FILE too.")]
+
+
+@app.command()
+def walk(  # noqa: PLR0913 - one parameter for each option
+    guest: Guest,
+    gva: Annotated[
+        str, typer.Argument(metavar="GVA", help="0xADDRESS, a decimal number, or SYMBOL; +OFFSET may follow.")
+    ],
+    at: At = None,
+    access: Annotated[str, typer.Option(metavar="r|w|x", help="Read, write or execute.")] = "r",
+    ring: Annotated[
+        int | None,
+        typer.Option(metavar="0|3", parser=whole_number, help="Who accesses; else the ring the VP is in."),
+    ] = None,
+    vp: Vp = 0,
+    memory: Memory = None,
+    vps: Vps = None,
+    paging: Mode = "slat",
+    svg: Svg = None,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Show every reference of a page walk, at a point of a guest's run."""
+    from minihv.cli.eyes import LookOptions, show_walk
+
+    options = LookOptions(guest, memory, vps, paging, at or [], vp, svg, as_json, plain)
+    raise typer.Exit(show_walk(options, gva, access, ring))
+
+
+@app.command(name="map")
+def map_(  # noqa: PLR0913 - one parameter for each option
+    guest: Guest,
+    at: At = None,
+    vp: Vp = 0,
+    memory: Memory = None,
+    vps: Vps = None,
+    paging: Mode = "slat",
+    svg: Svg = None,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """List what is mapped where, at a point of a guest's run."""
+    from minihv.cli.eyes import LookOptions, show_map
+
+    options = LookOptions(guest, memory, vps, paging, at or [], vp, svg, as_json, plain)
+    raise typer.Exit(show_map(options))
+
+
 @app.command()
 def guests(as_json: Json = False, plain: Plain = False) -> None:
     """List the built-in guest programs and what each shows."""

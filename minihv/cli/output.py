@@ -7,7 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minihv.eyes.lines import Line
 
 CONTROL = {
     code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if code not in (9, 10, 13)
@@ -55,6 +58,21 @@ def print_json(value: Any) -> None:
     import msgspec
 
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+
+
+def print_lines(lines: Sequence["Line"], *, plain: bool) -> None:
+    """Lines of a picture; on a terminal headings are bold and what was refused is red too."""
+    if plain or find_spec("rich") is None:
+        for line in lines:
+            print(line)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=True)
+    styles = {"heading": "bold", "refused": "bold red", "aside": "dim"}
+    for line in lines:
+        console.print(Text(line.text, style=styles.get(line.role.value, "")), highlight=False)
 
 
 def print_table(

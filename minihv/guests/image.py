@@ -19,6 +19,9 @@ from minihv.terms import MIB, Gpa, Gva, page_align_up
 LOWEST_GPA = Gpa(MIB)
 """Below lies what the boot contract writes: descriptors, info page, page tables, stacks."""
 
+LONGEST_NAME = 4096
+"""Bytes of a symbol's name; a longer one is cut, or many could make reading them take for ever."""
+
 NOTE_OWNER = "minihv"
 NOTE_PAGING_LEVELS = 1
 """Type of the note whose content, a u32, is the number of paging levels that the image enters with."""
@@ -347,8 +350,8 @@ def _symbols_of(
     for name_offset, info, where, value in elf.SYMBOL.iter_unpack(entries):
         if where == elf.UNDEFINED_SECTION or info & 0xF not in elf.PLACE_KINDS or name_offset >= len(names):
             continue
-        end = names.find(b"\0", name_offset)
-        symbol = names[name_offset : end if end >= 0 else len(names)].decode("utf-8", "replace")
+        letters, _, _ = names[name_offset : name_offset + LONGEST_NAME].partition(b"\0")
+        symbol = letters.decode("utf-8", "replace")
         if symbol:
             symbols[symbol] = Gva(value)
     return symbols

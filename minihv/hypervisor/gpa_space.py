@@ -67,6 +67,11 @@ class GpaSpace:
         """Where the RAM at ``gpa`` lies, overlays aside; ``None`` where there is none."""
         return Spa(self._ram_spa + gpa) if 0 <= gpa < self.ram_bytes else None
 
+    @property
+    def overlays(self) -> tuple[Overlay, ...]:
+        """All overlays, in the order in which they were laid."""
+        return tuple(self._overlays.values())
+
     def overlay_at(self, gpa: int) -> Overlay | None:
         """The overlay that hides the page of ``gpa``, if one does."""
         return self._overlays.get(Gpa(gpa & -PAGE_BYTES))

@@ -16,7 +16,7 @@ from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.privileges import CHILD, Privilege
 from minihv.hypervisor.scheduler import ALONE_QUANTUM, SHARED_QUANTUM, Scheduler
 from minihv.hypervisor.tracing import VpTracer
-from minihv.hypervisor.vp import EXIT_CODE, VirtualProcessor, VpState
+from minihv.hypervisor.vp import EXIT_CODE, RIP, VirtualProcessor, VpState
 from minihv.machine import clock
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
@@ -28,7 +28,7 @@ from minihv.spec.x86_exceptions import Vector
 from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gva, page_align_up
 from minihv.trace import Reader
 
-EXIT = int(Stop.EXIT)
+EXIT, WATCH = int(Stop.EXIT), int(Stop.WATCH)
 MOST_VPS = 64
 MOST_PARTITIONS = HYPERVISOR - 1
 """An id is never used twice, and owns frames as a number below the hypervisor's."""
@@ -75,6 +75,7 @@ class Hypervisor:
             raise
         self.partitions: dict[int, Partition] = {}
         self._shadow = (shadow or ShadowOptions()) if paging is PagingMode.SHADOW else None
+        self._arrived = False
         self._next_id = 1
         self._msrpm = self.memory.frames.allocate(HYPERVISOR, msrs.PERMISSION_MAP_FRAMES)
         msrs.write_permission_map(self.memory, self._msrpm)
@@ -145,13 +146,32 @@ class Hypervisor:
         ``progress`` is called between rounds with the blocks used so far.
         """
         used, slow = 0, self.processor.core is Core.REFERENCE
-        while self.scheduler.ready() and (blocks is None or used < blocks):
+        while self.scheduler.ready() and (blocks is None or used < blocks) and not self._arrived:
             turn = SHARED_QUANTUM if slow else ALONE_QUANTUM  # nobody waits for Ctrl-C longer than for a turn
             left = turn if blocks is None else min(turn, blocks - used)
             used += self.scheduler.round(self._run_turn, left)
             if progress is not None:
                 progress(used)
         return used
+
+    def run_to(
+        self,
+        vp: VirtualProcessor,
+        rip: Gva,
+        blocks: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> bool:
+        """Runs until ``vp`` is about to execute the instruction at ``rip``; false when it does not get there.
+
+        It stops right before that instruction, wherever in a block it lies, and nothing else is different
+        from a run: as with a budget, only the turns of the VPs are cut elsewhere.
+        """
+        vp.handle.watched_rip, vp.handle.watches = rip, True
+        try:
+            self.run(blocks, progress)
+            return self._arrived
+        finally:
+            vp.handle.watches = self._arrived = False
 
     def step(self, vp: VirtualProcessor) -> None:
         """Executes one instruction of ``vp``, and what ring -1 has to do about it."""
@@ -193,10 +213,12 @@ class Hypervisor:
         start, run, handle = int(vp.counters.blocks), self.processor.run, vp.handle
         end, partition, tracer, ready = start + quantum, vp.partition, self._tracer, VpState.READY
         gpa_space = partition.gpa_space
-        while True:
+        while not self._arrived:
             if gpa_space.changed:
                 self._flush_if_changed(vp)
             stop = run(handle, end)
+            if stop == WATCH:
+                stop = self._approach(vp)
             if tracer is not None:
                 tracer.drain(vp)
             if stop == EXIT:
@@ -208,6 +230,11 @@ class Hypervisor:
         if tracer is not None:
             tracer.drain(vp)
         return int(vp.counters.blocks) - start
+
+    def _approach(self, vp: VirtualProcessor) -> int:
+        """``vp`` has arrived where somebody waits for it, or is a step nearer. A ``Stop``, as a number."""
+        self._arrived = vp.words[RIP] == vp.handle.watched_rip
+        return int(Stop.BUDGET) if self._arrived else self.processor.step(vp.handle)
 
     def _handle(self, vp: VirtualProcessor) -> None:
         line = TABLE.get(vp.words[EXIT_CODE])

@@ -28,6 +28,7 @@ class Stop(IntEnum):
     BUDGET = lib.MHV_STOP_BUDGET
     EXIT = lib.MHV_STOP_EXIT
     ENGINE = lib.MHV_STOP_ENGINE
+    WATCH = lib.MHV_STOP_WATCH
 
 
 ENGINE = int(Stop.ENGINE)
@@ -116,7 +117,10 @@ class Processor:
         lib.mhv_vp_destroy(self.handle, vp)
 
     def run(self, vp: Any, until_block: int) -> int:
-        """Runs ``vp`` until an exit, or until its block counter reaches ``until_block``. A ``Stop``."""
+        """Runs ``vp`` until an exit, or until its block counter reaches ``until_block``. A ``Stop``.
+
+        With ``vp.watches`` set it also comes back where a block begins that has ``vp.watched_rip`` in it.
+        """
         stop: int = lib.mhv_processor_run(self.handle, vp, until_block)
         if stop == ENGINE or self._walker is not None:
             self._check(stop)

@@ -67,6 +67,8 @@ class StageName(Enum):
 
     GUEST = "guest"
     SECOND = "second"
+    SHADOW = "shadow"
+    """Ring -1's tables that stand for both stages in one: from a GVA to an SPA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,22 @@ class PhysicalMemory(Protocol):
 
     def write_u64(self, spa: int, value: int, /) -> None:
         """Eight bytes, little-endian, at a multiple of 8."""
+
+
+class WritesAside:
+    """Physical memory as ``memory`` has it, for walks that leave no mark: what they write is kept aside."""
+
+    def __init__(self, memory: PhysicalMemory) -> None:
+        self._memory = memory
+        self.written: dict[int, int] = {}
+
+    def read_u64(self, spa: int) -> int:
+        """Eight bytes at ``spa``, as they were or as they were written here."""
+        return self.written[spa] if spa in self.written else self._memory.read_u64(spa)
+
+    def write_u64(self, spa: int, value: int) -> None:
+        """Eight bytes for whoever reads here."""
+        self.written[spa] = value
 
 
 class BufferMemory:

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import bitlayout
+import eyes
 import labelled_lines
 import package
 import paging_comparison
@@ -114,3 +115,18 @@ def test_comparison_runs_again_only_when_something_changed(
 def test_fingerprint_is_of_what_is_installed() -> None:
     assert paging_comparison.fingerprint() == paging_comparison.fingerprint()
     assert len(paging_comparison.fingerprint()) == 64
+
+
+def test_picture_is_that_of_the_command_beside_it() -> None:
+    options = {"at": "probe_read", "memory": "4M", "access": "w", "ring": "3"}
+    picture = eyes.picture_of("walk", ["05_page_tables", "0x8000000000"], options)
+    assert "(probe_read) in ring 0" in picture.title
+    assert "GVA 0x8000000000: a write by ring 3" in str(picture)
+    assert eyes.command("walk", ["05_page_tables", "0x8000000000"], options) == (
+        "$ minihv walk 05_page_tables 0x8000000000 --at probe_read --access w --ring 3 --memory 4M"
+    )
+
+
+def test_map_of_the_book_is_made_at_the_end_of_the_run() -> None:
+    picture = eyes.picture_of("map", ["01_hello"], {})
+    assert "halted after" in picture.title

@@ -7,18 +7,17 @@ from collections.abc import Callable, Iterator
 
 from minihv.cli.acts.pictures import (
     exit_rows,
-    guest_paging,
     instruction_at,
     intercept_names,
     memory_map,
     owner_name,
     owner_rows,
     reference_rows,
-    second_paging,
     walk_grid,
 )
 from minihv.cli.acts.small_guest import CODE_GVA, DATA_GVA, SmallGuest
 from minihv.cli.narrator import Narrator
+from minihv.eyes.guest import guest_paging, second_paging
 from minihv.guests.session import Counters, GuestSession, Report
 from minihv.hypervisor.hypercalls import call_name
 from minihv.hypervisor.vp import VirtualProcessor, VpState
@@ -387,6 +386,8 @@ TO_TRY = (
     ("minihv guests", "what else can run"),
     ("minihv run 04_rings", "ring 3 and back"),
     ("minihv run 05_page_tables --paging hardware", "tables walked by silicon"),
+    ("minihv map 5", "what it has mapped where"),
+    ("minihv walk 5 0xffff800000000000", "a page walk, by reference"),
     ("minihv run 07_spin_lock --vps 4 --lps 2", "four VPs take turns"),
     ("minihv run 02_discovery --trace run.json", "open it at ui.perfetto.dev"),
     ("MINIHV_CORE=reference minihv run 01_hello", "on the Python walk"),

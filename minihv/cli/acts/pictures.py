@@ -11,21 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minihv.eyes.guest import guest_paging, second_paging
 from minihv.hypervisor.hypervisor import Hypervisor
 from minihv.hypervisor.tracing import exit_name
 from minihv.hypervisor.vp import VirtualProcessor
 from minihv.machine.frames import FREE, HYPERVISOR, FrameAllocator
-from minihv.paging.access import Access, AccessKind, Paging, Reference, StageName
+from minihv.paging.access import Access, AccessKind, Reference, StageName
 from minihv.paging.formats import NESTED, X86_64
 from minihv.paging.nested import NestedMapping, nested_walk
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.vmcb import Intercept1, Intercept2, IoExitInfo, NestedFaultInfo
-from minihv.spec.x86_registers import Cr0, Cr4, Efer
 from minihv.terms import PAGE_BYTES
 
 MOST_INSTRUCTION_BYTES = 15
-PHYSICAL_BITS = 40
-"""The width of a physical address of the emulated processor, as CPUID leaf 0x80000008 has it."""
 
 
 def owner_name(owner: int) -> str:
@@ -131,25 +129,6 @@ def exit_meaning(code: int, info_1: int) -> tuple[str, str]:
         found = "forbidden" if fault.present else "nothing is mapped there"
         return f"{did} {where}: {found}", "the GPA"
     return "", ""
-
-
-def guest_paging(vp: VirtualProcessor) -> Paging:
-    """What steers the first stage of a walk for ``vp`` now."""
-    cr0, cr4, efer = vp.read("cr0"), vp.read("cr4"), vp.read("efer")
-    return Paging(
-        root=vp.read("cr3"),
-        levels=5 if cr4 & Cr4.LA57 else 4,
-        physical_bits=PHYSICAL_BITS,
-        nxe=bool(efer & Efer.NXE),
-        wp=bool(cr0 & Cr0.WP),
-        smep=bool(cr4 & Cr4.SMEP),
-        smap=bool(cr4 & Cr4.SMAP),
-    )
-
-
-def second_paging(vp: VirtualProcessor) -> Paging:
-    """What steers the second stage."""
-    return Paging(root=vp.control.nested_cr3, physical_bits=PHYSICAL_BITS)
 
 
 def walk_grid(seen: Sequence[Reference]) -> list[str]:

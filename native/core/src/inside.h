@@ -46,6 +46,7 @@ enum event_kind {
     EVENT_WINDOW,  // at the start of a block: a pending interrupt may be delivered
     EVENT_STEPPED, // at the start of a block: the single step is done
     EVENT_PEEKED,  // at the start of a block whose size was asked for
+    EVENT_WATCHED, // at the start of a block in which the watched address lies
     EVENT_TRAP,    // an intercept or an exception: `trap` is the engine's number for it
     EVENT_FAULT,   // a TLB miss that the walk refuses: `fault` says how
     EVENT_FLIP,    // a write to a frame with translated blocks: drop them, then go on
@@ -146,7 +147,7 @@ struct delivery {
 enum { TRACE_MARGIN = 2048 }; // events that one turn of the loop may add at most
 
 // What the loop does after an event was handled.
-enum next { NEXT_GO_ON, NEXT_EXIT, NEXT_ENGINE };
+enum next { NEXT_GO_ON, NEXT_EXIT, NEXT_ENGINE, NEXT_WATCHED };
 
 // A guest memory access of the processor itself. MHV_MAPPED, or why not (with `fault` filled in).
 struct touch {

@@ -117,6 +117,8 @@ enum next mhv_handle(struct mhv_processor *processor, struct mhv_vp *vp,
     case EVENT_STEPPED:
     case EVENT_PEEKED:
         return NEXT_GO_ON;
+    case EVENT_WATCHED:
+        return NEXT_WATCHED;
     case EVENT_TRAP:
         return handle_trap(processor, vp, silicon);
     case EVENT_FAULT:
@@ -200,7 +202,7 @@ bool mhv_enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
     processor->event.kind = EVENT_NONE;
     processor->epoch = (uint32_t)(processor->blocks >> 28) + 1;
     mhv_drop_stale(processor);
-    const bool attentive = processor->step != STEP_NONE || processor->stop_on_window;
+    const bool attentive = processor->step != STEP_NONE || processor->stop_on_window || vp->watches;
     processor->stop_at = attentive ? 0 : processor->limit;
     processor->in_shadow = silicon->hflags & MHV_HF_INHIBIT;
     if (api->context_restore(processor->engine, vp->context) != MHV_UC_OK)
@@ -252,9 +254,10 @@ enum mhv_stop mhv_finish(struct mhv_processor *processor, struct mhv_vp *vp, enu
 {
     vp->counters.blocks = processor->blocks;
     mhv_publish(vp);
-    return next == NEXT_EXIT     ? MHV_STOP_EXIT
-           : next == NEXT_ENGINE ? MHV_STOP_ENGINE
-                                 : MHV_STOP_BUDGET;
+    return next == NEXT_EXIT      ? MHV_STOP_EXIT
+           : next == NEXT_ENGINE  ? MHV_STOP_ENGINE
+           : next == NEXT_WATCHED ? MHV_STOP_WATCH
+                                  : MHV_STOP_BUDGET;
 }
 
 enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *vp,
@@ -268,6 +271,8 @@ enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *
     processor->limit = until_block;
     while (next == NEXT_GO_ON && processor->blocks < processor->limit && !mhv_trace_is_full(vp)) {
         next = mhv_offer_interrupt(processor, vp, silicon);
+        if (next == NEXT_GO_ON && vp->watches && silicon->rip == vp->watched_rip)
+            next = NEXT_WATCHED;
         if (next != NEXT_GO_ON)
             break;
         processor->blocks -= goes_on && silicon->rip == rip; // begun, and counted, by a step

@@ -28,7 +28,16 @@ static bool interrupts_enabled(struct mhv_processor *processor)
     return rflags & RFLAGS_IF;
 }
 
-// The block hook looks closer: a step, a pending interrupt, the end of the budget, or the stub.
+// Whether somebody waits for an instruction of the block that begins.
+static bool is_watched(const struct mhv_processor *processor, uint64_t address, uint32_t byte_count)
+{
+    const struct mhv_vp *vp = processor->vp;
+
+    return vp->watches && processor->step == STEP_NONE && vp->watched_rip - address < byte_count;
+}
+
+// The block hook looks closer: a step, a pending interrupt, a watched address, the end of the
+// budget, or the stub.
 static void look_closer(struct mhv_processor *processor, uint64_t address, uint32_t byte_count)
 {
     if (processor->phase == PHASE_STUB) {
@@ -47,6 +56,8 @@ static void look_closer(struct mhv_processor *processor, uint64_t address, uint3
     else if (processor->stop_on_window && processor->step == STEP_NONE && !processor->in_shadow &&
              interrupts_enabled(processor))
         kind = EVENT_WINDOW;
+    else if (is_watched(processor, address, byte_count))
+        kind = EVENT_WATCHED;
     if (kind == EVENT_NONE) {
         processor->in_shadow = false; // it ends with this block
         if (processor->step == STEP_FIRST)

@@ -8,7 +8,7 @@ from command_line import COMMAND, CommandLine, GuestWriter
 
 from minihv import __version__
 
-VERBS = ("run", "guests", "doctor", "tour", "bench", "compare")
+VERBS = ("run", "walk", "map", "guests", "doctor", "tour", "bench", "compare")
 FULL = Path("/dev/full")
 
 
@@ -64,7 +64,9 @@ def test_nothing_heavy_is_imported_for_help() -> None:
     assert not {"numpy", "unicorn", "rich", "capstone", "msgspec", "minihv._core"} & set(shown.split())
 
 
-@pytest.mark.parametrize("arguments", [("guests",), ("run", "02_discovery")])
+@pytest.mark.parametrize(
+    "arguments", [("guests",), ("run", "02_discovery"), ("map", "1"), ("walk", "1", "0")]
+)
 def test_reader_that_goes_away_is_no_error_to_speak_of(
     minihv: CommandLine, arguments: tuple[str, ...]
 ) -> None:

@@ -4,7 +4,8 @@ import sys
 import msgspec
 import pytest
 
-from minihv.cli.output import harmless, is_plain, print_json, print_table
+from minihv.cli.output import harmless, is_plain, print_json, print_lines, print_table
+from minihv.eyes.lines import Line, Role
 
 ROWS = [("IOIO", 1505), ("HLT", 1)]
 
@@ -62,6 +63,13 @@ def test_table_without_rich_is_plain(
     monkeypatch.setattr("minihv.cli.output.find_spec", lambda _name: None)
     print_table("Exits", ("exit", "count"), ROWS, plain=False)
     assert capsys.readouterr().out.startswith("Exits\nexit  count\n")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_lines_of_a_picture_are_shown_as_they_are(capsys: pytest.CaptureFixture[str], plain: bool) -> None:
+    words = "x" * 200
+    print_lines([Line("[bold]a", Role.HEADING), Line(words), Line("", Role.REFUSED)], plain=plain)
+    assert capsys.readouterr().out == f"[bold]a\n{words}\n\n"
 
 
 def test_json_is_one_value_and_a_line_end(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,12 @@ def test_symbols_that_name_a_place_are_read() -> None:
     assert image.symbols == {"_start": 0x100000, "table": 0x100100}
 
 
+def test_name_of_a_symbol_is_cut_where_it_is_absurd() -> None:
+    strings = (3, 0, b"\0" + b"a" * 10_000)
+    image = read_image(Elf(sections=[strings, (2, 0, symbol(1, 0x100000))]).build(), "it.elf")
+    assert [len(name) for name in image.symbols] == [4096]
+
+
 def test_stripped_image_has_no_symbols() -> None:
     assert read_image(Elf().build(), "it.elf").symbols == {}
 

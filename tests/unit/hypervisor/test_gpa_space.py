@@ -155,6 +155,14 @@ def test_overlay_is_found_from_anywhere_in_its_page(memory: SystemMemory) -> Non
     assert space.overlay_at(0x4FFF) is None and space.overlay_at(0x6000) is None
 
 
+def test_overlays_are_listed_until_they_are_lifted(memory: SystemMemory) -> None:
+    space = space_of(memory, SMALL)
+    overlay(memory, space, 0x5000), overlay(memory, space, 0x3000)
+    assert [one.gpa for one in space.overlays] == [0x5000, 0x3000]
+    space.lift(Gpa(0x5000))
+    assert [one.gpa for one in space.overlays] == [0x3000]
+
+
 def test_overlay_inside_a_large_page_splits_it(memory: SystemMemory) -> None:
     space = space_of(memory, LARGE)
     spa = overlay(memory, space, 0x20_5000)

@@ -3,7 +3,7 @@
 from unittest.mock import patch
 
 import pytest
-from machines import CODE, SmallMachine
+from machines import CODE, SmallMachine, virtual_interrupt
 
 from minihv.errors import ConfigurationError, InternalError
 from minihv.hypervisor.exits import TABLE
@@ -140,6 +140,45 @@ def test_translate_finds_the_page_of_a_vp_that_ran() -> None:
         found = machine.hypervisor.translate(machine.vp, Gva(0x12_3456), 0)
         assert (found.outcome, found.gpa) == (0, 0x12_3456)
         assert found.spa == machine.partition.gpa_space.spa_of(0x12_3456)
+
+
+def test_run_to_an_address_ends_before_its_instruction() -> None:
+    with SmallMachine("inc ebx; inc ebx; inc ebx; hlt") as machine:
+        assert machine.hypervisor.run_to(machine.vp, Gva(CODE + 4))
+        assert (machine.vp.read("rip"), machine.vp.read("rbx"), machine.vp.state) == (
+            CODE + 4,
+            2,
+            VpState.READY,
+        )
+
+
+def test_run_to_an_address_that_is_not_reached_is_a_run() -> None:
+    with SmallMachine("inc ebx; hlt") as machine:
+        assert not machine.hypervisor.run_to(machine.vp, Gva(CODE + 0x100))
+        assert (machine.vp.state, machine.vp.handle.watches) == (VpState.HALTED, False)
+
+
+def test_run_to_an_address_stops_the_other_vps_too() -> None:
+    with SmallMachine("cmp esi, 1; je 1f; 2: jmp 2b; 1: inc ebx; inc ebx; hlt", vps=2, lps=2) as machine:
+        machine.partition.vps[1].write("rsi", 1)
+        reached = machine.hypervisor.run_to(machine.partition.vps[1], Gva(CODE + 9))
+        assert reached and machine.partition.vps[1].read("rbx") == 1
+        assert machine.partition.vps[0].counters.blocks == 20_000
+
+
+def test_run_goes_on_from_where_a_run_to_an_address_stopped() -> None:
+    with SmallMachine("inc ebx; inc ebx; hlt") as machine:
+        machine.hypervisor.run_to(machine.vp, Gva(CODE + 2))
+        machine.run()
+        assert (machine.vp.read("rbx"), machine.vp.state) == (2, VpState.HALTED)
+
+
+def test_interrupt_that_is_pending_goes_before_the_instruction() -> None:
+    handlers = {0x40: "inc r15; iretq"}
+    with SmallMachine("sti; nop; inc ebx; hlt", handlers=handlers) as machine:
+        machine.vp.control.virtual_interrupt = virtual_interrupt(0x40)
+        assert machine.hypervisor.run_to(machine.vp, Gva(CODE + 2))
+        assert machine.vp.read("r15") == 1
 
 
 def test_reference_counter_of_a_partition_begins_when_it_is_created() -> None:

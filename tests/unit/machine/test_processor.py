@@ -296,3 +296,17 @@ def test_host_tables_end_at_512_gib(memory: SystemMemory) -> None:
     found = walk(memory, paging, Gva(512 * HUGE_PAGE_BYTES), Access(AccessKind.READ))
     assert isinstance(found, PageFault) and found.level == 4
     assert memory.frames.owner_of(paging.root) == HYPERVISOR
+
+
+@pytest.mark.parametrize(("offset", "stops_at"), [(0, 0), (3, 3), (5, 3)])
+def test_run_comes_back_where_a_block_begins_that_has_the_watched_address(offset: int, stops_at: int) -> None:
+    with SmallMachine("nop; jmp next; next: inc ebx; inc ebx; hlt") as machine:
+        machine.vp.handle.watched_rip, machine.vp.handle.watches = CODE + offset, True
+        assert machine.enter() == Stop.WATCH
+        assert machine.vp.read("rip") == CODE + stops_at
+
+
+def test_address_that_is_not_watched_any_more_stops_nothing() -> None:
+    with SmallMachine("nop; jmp next; next: inc ebx; hlt") as machine:
+        machine.vp.handle.watched_rip = CODE + 3
+        assert machine.enter() == Stop.EXIT

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minihv.paging.access import Access, AccessKind, BufferMemory, Paging
+from minihv.paging.access import Access, AccessKind, BufferMemory, Paging, WritesAside
 
 ALL_ONES = (1 << 64) - 1
 
@@ -48,3 +48,12 @@ def test_zeros_are_written_as_far_as_memory_goes() -> None:
     memory.fill_zero(8, 4096)
     memory.fill_zero(4096, 4096)
     assert bytes(memory.view) == b"\xff" * 8 + bytes(8)
+
+
+def test_writes_that_are_kept_aside_are_read_back_and_leave_memory_alone() -> None:
+    memory = BufferMemory(np.zeros(16, dtype=np.uint8))
+    memory.write_u64(0, 5)
+    aside = WritesAside(memory)
+    aside.write_u64(8, 7)
+    assert [aside.read_u64(spa) for spa in (0, 8, 16)] == [5, 7, ALL_ONES]
+    assert memory.read_u64(8) == 0 and aside.written == {8: 7}

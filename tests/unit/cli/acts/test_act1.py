@@ -132,7 +132,7 @@ def test_no_word_is_used_before_it_is_explained() -> None:
 
 def test_commands_to_try_exist() -> None:
     verbs = {re.sub(r"^\w+=\w+ ", "", command).split()[1] for command, _ in act1.TO_TRY}
-    assert verbs <= {"run", "guests", "doctor", "tour", "bench"}
+    assert verbs <= {"run", "walk", "map", "guests", "doctor", "tour", "bench"}
 
 
 @pytest.mark.parametrize(

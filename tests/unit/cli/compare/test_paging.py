@@ -23,7 +23,7 @@ QUICK = ("01_hello", "--rounds", "1")
 
 @pytest.fixture
 def two_modes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paging, "modes", lambda: (SLAT, HARDWARE))
+    monkeypatch.setattr(paging, "MODES", (SLAT, HARDWARE))
 
 
 @pytest.fixture
