@@ -158,11 +158,13 @@ class Hypervisor:
 
     def complete_port(self, vp: VirtualProcessor) -> None:
         """Lets the port access of ``vp`` finish; an INS whose memory is not there exits once more."""
+        self._flush_if_changed(vp)
         if self.processor.complete_port(vp.handle) == EXIT:
             self._handle(vp)
 
     def translate(self, vp: VirtualProcessor, gva: Gva, kind: int) -> Any:
         """What a supervisor access of ``vp`` to ``gva`` would find, as a ``struct mhv_walk_result``."""
+        self._flush_if_changed(vp)
         return self.processor.translate(vp.handle, gva, kind)
 
     def _create_vp(self, partition: Partition, index: int) -> VirtualProcessor:
@@ -227,7 +229,11 @@ def check_partition(memory_bytes: int, vps: int) -> None:
 
 
 def machine_bytes(partition_bytes: int, partitions: int = 1) -> int:
-    """System memory for ``partitions`` partitions of ``partition_bytes`` each, with room for ring -1."""
+    """System memory for ``partitions`` partitions of ``partition_bytes`` each, with room for ring -1.
+
+    It has room for second-level tables of the smallest pages: a partition has those when its RAM is no
+    multiple of 2 MiB, and else for as long as a log of pages is read.
+    """
     rounded = -(-partition_bytes // LARGE_PAGE_BYTES) * LARGE_PAGE_BYTES
-    entries = page_align_up(rounded // PAGE_BYTES * ENTRY_BYTES) if partition_bytes != rounded else 0
+    entries = page_align_up(rounded // PAGE_BYTES * ENTRY_BYTES)
     return OWN_BYTES + partitions * (rounded + entries + BYTES_FOR_PARTITION)

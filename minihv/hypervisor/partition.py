@@ -40,7 +40,7 @@ class Partition:
         self._hypervisor = hypervisor
         self._hypercall_spa: Spa | None = None
         self._cpuid: Any = None
-        self.gpa_space = GpaSpace(hypervisor.memory, partition_id)
+        self.gpa_space = GpaSpace(hypervisor.memory, partition_id, hypervisor.processor)
 
     @property
     def is_shut_down(self) -> bool:

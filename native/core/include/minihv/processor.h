@@ -43,6 +43,9 @@ void mhv_processor_destroy(struct mhv_processor *processor);
 void mhv_processor_set_walker(struct mhv_processor *processor, const struct mhv_walker *walker);
 int mhv_processor_engine_error(const struct mhv_processor *processor);
 
+// Whether a VP is being run, stepped, or helped over a port access: nobody may harvest now.
+bool mhv_processor_is_executing(const struct mhv_processor *processor);
+
 // A VP whose registers are those of the reset FPU and whatever its VMCB says.
 struct mhv_vp *mhv_vp_create(struct mhv_processor *processor, uint64_t vmcb_spa);
 void mhv_vp_destroy(struct mhv_processor *processor, struct mhv_vp *vp);
