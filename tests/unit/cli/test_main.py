@@ -8,7 +8,7 @@ from command_line import COMMAND, CommandLine, GuestWriter
 
 from minihv import __version__
 
-VERBS = ("run", "guests", "doctor", "tour", "bench")
+VERBS = ("run", "dirty", "guests", "doctor", "tour", "bench")
 FULL = Path("/dev/full")
 
 
