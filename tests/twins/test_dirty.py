@@ -63,7 +63,7 @@ def test_native_harvest_finds_as_the_reference() -> None:
             large = large_page_at(world, second, wanted[0])
             for memory, made in ((world.memory, harvest), (twin, native.harvest)):
                 try:
-                    answers.append(made(memory, second, *wanted))  # type: ignore[operator]
+                    answers.append(made(memory, second, *wanted))
                 except HarvestError as refusal:
                     answers.append((refusal.status.name, str(refusal)))
             assert answers[0] == answers[1]

@@ -1,7 +1,7 @@
 """Logs of pages: each reader hears of all marks since it last asked, and what was split is merged."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -11,12 +11,14 @@ from machines import CODE, STACK, TABLES, SmallMachine
 
 from minihv.errors import ConfigurationError, InternalError
 from minihv.hypervisor.gpa_space import GpaSpace
+from minihv.hypervisor.hypercalls import SELF, THIS_VP, perform
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.page_log import LogReader, PageLog
 from minihv.machine import reference
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Core, PagingMode
+from minihv.spec.hypercalls import CallCode, HypercallInput, RegisterName, Status
 from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gpa, Gva
 
 CORES = list(Core)
@@ -117,6 +119,26 @@ def test_single_steps_are_told() -> None:
         for expected in (False, True, False):
             machine.hypervisor.step(machine.vp)
             assert (9 in reader.take()) is expected
+
+
+def test_output_of_a_hypercall_is_told() -> None:
+    get_one_register = HypercallInput(CallCode.GET_VP_REGISTERS | 1 << 32)
+    with logged("hlt", registers={"rdx": 0x8000, "r8": 0x9000}) as (machine, reader):
+        numbers = SELF, THIS_VP, int(RegisterName.RIP)
+        for index, number in enumerate(numbers):
+            machine.write(0x8000 + 8 * index, number)
+        reader.take()
+        status, _ = perform(machine.hypervisor, machine.vp, get_one_register)
+        assert (status, reader.take().gpns()) == (Status.SUCCESS, [9])
+
+
+def test_all_vps_of_a_partition_write_to_one_log() -> None:
+    code = "shl rsi, 12; mov [rsi + 0x9000], rax; hlt"
+    with logged(code, vps=3, lps=2) as (machine, reader):
+        for vp in machine.partition.vps:
+            vp.write("rsi", vp.index)
+        machine.run()
+        assert set(reader.take().gpns()) == {9, 10, 11} | WALKED
 
 
 def test_each_reader_hears_all_since_it_last_asked(space: GpaSpace) -> None:
@@ -220,16 +242,26 @@ def test_engine_that_walks_by_itself_is_refused() -> None:
         )
 
 
+ENTRIES: dict[str, Callable[[SmallMachine], object]] = {
+    "run": lambda machine: machine.run(),
+    "step": lambda machine: machine.hypervisor.step(machine.vp),
+    "port": lambda machine: machine.hypervisor.complete_port(machine.vp),
+}
+
+
 @pytest.mark.parametrize("verb", ["reader", "harvest"])
-def test_log_is_not_read_while_a_vp_is_executed(verb: str) -> None:
-    with SmallMachine(STORE, core=Core.REFERENCE) as machine:
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_log_is_not_read_while_a_vp_is_executed(verb: str, entry: str) -> None:
+    with SmallMachine("mov edi, 0x9000; cld; insb; jmp [0x9000]", core=Core.REFERENCE) as machine:
+        machine.enter()  # up to the INS
         log = machine.partition.gpa_space.dirty_log
 
         def walk_that_reads(*_: object) -> None:
             getattr(log, verb)()
 
+        machine.hypervisor.processor.flush()
         with patch.object(reference, "nested_walk", walk_that_reads), pytest.raises(InternalError) as failure:
-            machine.run()
+            ENTRIES[entry](machine)
         assert not machine.hypervisor.processor.is_executing
     assert str(failure.value.__cause__) == (
         "A log of pages is read between two runs of the processor, and a VP is being executed: "
