@@ -8,7 +8,7 @@ from hypothesis import given
 from random_tables import Shares, World, worlds
 
 from minihv.paging import native
-from minihv.paging.access import AccessKind
+from minihv.paging.access import AccessKind, Paging
 from minihv.paging.dirty import HarvestError, PageBitmap, harvest
 from minihv.paging.nested import SecondMapping, second_walk
 
@@ -45,9 +45,9 @@ def verdict(answer: PageBitmap | tuple[object, str], large: SecondMapping | None
     return "found: a part of a large page" if part else "found: all of a large page"
 
 
-def large_page_at(world: World, second: object, gpn: int) -> SecondMapping | None:
+def large_page_at(world: World, second: Paging, gpn: int) -> SecondMapping | None:
     """What the tables have for the first page, when it is large."""
-    found = second_walk(copy_of(world.memory), second, gpn << 12, AccessKind.READ)  # type: ignore[arg-type]
+    found = second_walk(copy_of(world.memory), second, gpn << 12, AccessKind.READ)
     return found if isinstance(found, SecondMapping) and found.second_page_bytes > 1 << 12 else None
 
 

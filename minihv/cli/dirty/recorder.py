@@ -1,5 +1,7 @@
 """Runs a guest in intervals of virtual time, and takes from both logs of its partition after each.
 
+Where a guest has several VPs, their turns end with the intervals: with others it may take another way.
+
 Next: ``minihv.cli.dirty.dirty_map``
 """
 
