@@ -19,11 +19,9 @@ from minihv.paging.access import Paging
 from minihv.spec.x86_paging import DIRTY
 from minihv.terms import MIB, PAGE_BYTES, Gpa
 
-GIBIBYTE = 1024 * MIB
 DIRTY_SHARE = 0.01
 BLOCKS_BETWEEN = 250_000
 """Between two harvests: a millisecond of virtual time."""
-ITERATIONS = 4 * BLOCKS_BETWEEN
 
 
 class Scattered(Child):
@@ -75,14 +73,14 @@ def milliseconds_of(taken: float, expected: int, found: list[int]) -> float:
 
 def logging(effort: Effort) -> Row:
     """The loop of loads and stores while somebody takes from the log, and while nobody reads it."""
-    count = effort.times(ITERATIONS)
+    count = effort.times(2 * BLOCKS_BETWEEN)
     with Child(MEMORY) as child, Child(MEMORY) as unlogged:
         reader = child.partition.gpa_space.dirty_log.reader()
         pairs = effort.pairs(
             "dirty.logging",
             speed(MEMORY, count, lambda count: run_logged(child, reader, count)),
             speed(MEMORY, count, unlogged.run),
-            turns=4,
+            turns=10,
         )
     return row("dirty.logging", UNIT, "the same loop with no log", pairs, Goal("ratio", ">=", 0.95))
 
