@@ -23,7 +23,7 @@ DIRTY_SHARE = 0.01
 BLOCKS_BETWEEN = 250_000
 """Between two harvests: a millisecond of virtual time."""
 BLOCKS_BEHIND = 50_000
-"""After a harvest, in each turn: turns are short, so that other work of the host falls on both sides alike."""
+"""After the harvest in each turn: turns are short, so that other work of the host falls on both sides."""
 
 
 class Scattered(Child):
