@@ -20,6 +20,7 @@ extensions = [
     "labelled_lines",
     "package",
     "paging_comparison",
+    "written_pages",
 ]
 exclude_patterns = ["_build"]
 nitpicky = False

@@ -188,6 +188,50 @@ def map_(  # noqa: PLR0913 - one parameter for each option
 
 
 @app.command()
+def dirty(  # noqa: PLR0913 - one parameter for each option
+    guest: Annotated[
+        str, typer.Argument(metavar="GUEST", help="An ELF file, or a built-in program (`minihv guests`).")
+    ],
+    every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BLOCKS",
+            parser=whole_number,
+            help="Length of an interval; without it one is chosen that gives a few dozen.",
+        ),
+    ] = None,
+    blocks: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=whole_number, help="Stop after so many executed blocks."),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="RAM of the guest: 64M, 1G (2M to 8G).")
+    ] = None,
+    vps: Annotated[
+        int | None, typer.Option(metavar="N", parser=whole_number, help="Virtual processors, 1 to 32.")
+    ] = None,
+    lps: Annotated[
+        int,
+        typer.Option(metavar="N", parser=whole_number, help="Logical processors of the machine, 1 to 32."),
+    ] = 1,
+    paging: Annotated[
+        str, typer.Option(metavar="MODE", help="How memory is translated; the engine's own MMU has no log.")
+    ] = "slat",
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Write the map as a drawing, too.")
+    ] = None,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Run a guest, and show which pages it writes and touches over time."""
+    from minihv.cli.dirty.command import DirtyOptions
+    from minihv.cli.dirty.command import dirty as show_map
+
+    options = DirtyOptions(guest, every, blocks, memory, vps, lps, paging, svg, as_json, plain)
+    raise typer.Exit(show_map(options))
+
+
+@app.command()
 def guests(as_json: Json = False, plain: Plain = False) -> None:
     """List the built-in guest programs and what each shows."""
     from minihv.cli.guests import list_guests

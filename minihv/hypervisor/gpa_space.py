@@ -8,11 +8,13 @@ Simplified: a partition's RAM is one run of frames, given at creation.
 from dataclasses import dataclass
 
 from minihv.errors import AccessError, InternalError
+from minihv.hypervisor.page_log import PageLog, SmallPages
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
+from minihv.machine.processor import Processor
 from minihv.paging.formats import NESTED
-from minihv.paging.tables import PageTables
-from minihv.spec.x86_paging import DIRTY, USER, WRITABLE
+from minihv.paging.tables import PageTables, TableLeaf
+from minihv.spec.x86_paging import ACCESSED, DIRTY, USER, WRITABLE
 from minihv.terms import LARGE_PAGE_BYTES, PAGE_BYTES, Gpa, Spa
 
 READ_EXECUTE = USER
@@ -29,9 +31,13 @@ class Overlay:
 
 
 class GpaSpace:
-    """What lies where in the guest physical memory of partition ``owner``."""
+    """What lies where in the guest physical memory of partition ``owner``.
 
-    def __init__(self, memory: SystemMemory, owner: int) -> None:
+    ``changed`` says that second-level tables were changed, or marks were taken from them, since the
+    translations of ``processor`` were made; whoever lets it go on flushes them first.
+    """
+
+    def __init__(self, memory: SystemMemory, owner: int, processor: Processor | None = None) -> None:
         self._memory = memory
         self._owner = owner
         self.table_frames = 0
@@ -42,6 +48,13 @@ class GpaSpace:
         self.ram_bytes = 0
         self._overlays: dict[Gpa, Overlay] = {}
         self.changed = True
+        self.rights_taken = False
+        """D was taken from leaves, and nothing else was changed: no translation may allow to write."""
+        small_pages = SmallPages(self, memory, processor)
+        self.dirty_log = PageLog(self, small_pages, DIRTY)
+        """The pages of RAM that were written, by whomever, since each reader last asked."""
+        self.access_log = PageLog(self, small_pages, ACCESSED)
+        """The pages of RAM that a guest touched: its working set."""
 
     @property
     def root(self) -> Spa:
@@ -72,6 +85,10 @@ class GpaSpace:
         """All overlays, in the order in which they were laid."""
         return tuple(self._overlays.values())
 
+    def find(self, gpa: int) -> TableLeaf | None:
+        """The second-level leaf for ``gpa``, if something is mapped there."""
+        return self._tables.find(gpa)
+
     def overlay_at(self, gpa: int) -> Overlay | None:
         """The overlay that hides the page of ``gpa``, if one does."""
         return self._overlays.get(Gpa(gpa & -PAGE_BYTES))
@@ -90,6 +107,8 @@ class GpaSpace:
             page = self._tables.find(gpa)
             if page is not None and page.page_bytes != PAGE_BYTES:
                 self._tables.split(gpa)
+            elif page is not None:
+                self._keep_marks(page)
             self._tables.unmap(gpa, PAGE_BYTES)
         self._tables.map(gpa, spa, PAGE_BYTES, READ_EXECUTE)
         self._overlays[gpa] = Overlay(gpa, spa, what)
@@ -122,11 +141,15 @@ class GpaSpace:
         self._memory.write(self._range(gpa, len(data)), data)
         for page in range(gpa & -PAGE_BYTES, gpa + len(data), PAGE_BYTES):
             leaf = self._tables.find(page)
-            if leaf is not None and Gpa(page) not in self._overlays and not leaf.entry & DIRTY:
+            if Gpa(page) in self._overlays:
+                self.dirty_log.note(page)  # it has no leaf while it is hidden
+            elif leaf is not None and not leaf.entry & DIRTY:
                 self._memory.write_u64(leaf.entry_pa, leaf.entry | DIRTY)
 
     def release(self) -> None:
-        """Gives every frame back: the tables', and the RAM's."""
+        """Gives every frame back: the tables', and the RAM's. No log has a reader any more."""
+        self.dirty_log.end()
+        self.access_log.end()
         for gpa in list(self._overlays):
             self.lift(gpa)
         self._tables.unmap(0, self.ram_bytes)
@@ -142,6 +165,12 @@ class GpaSpace:
     def _give_frame(self, spa: int) -> None:
         self._memory.frames.free(HYPERVISOR, spa)
         self.table_frames -= 1
+
+    def _keep_marks(self, page: TableLeaf) -> None:
+        """What the leaf of a page tells is in the logs, before the leaf goes."""
+        for mark, log in ((DIRTY, self.dirty_log), (ACCESSED, self.access_log)):
+            if page.entry & mark:
+                log.note(page.va)
 
     def _range(self, gpa: int, byte_count: int) -> Spa:
         if gpa < 0 or gpa + byte_count > self.ram_bytes:

@@ -186,11 +186,13 @@ class Hypervisor:
 
     def complete_port(self, vp: VirtualProcessor) -> None:
         """Lets the port access of ``vp`` finish; an INS whose memory is not there exits once more."""
+        self._flush_if_changed(vp)
         if self.processor.complete_port(vp.handle) == EXIT:
             self._handle(vp)
 
     def translate(self, vp: VirtualProcessor, gva: Gva, kind: int) -> Any:
         """What a supervisor access of ``vp`` to ``gva`` would find, as a ``struct mhv_walk_result``."""
+        self._flush_if_changed(vp)
         return self.processor.translate(vp.handle, gva, kind)
 
     def _create_vp(self, partition: Partition, index: int) -> VirtualProcessor:
@@ -214,7 +216,7 @@ class Hypervisor:
         end, partition, tracer, ready = start + quantum, vp.partition, self._tracer, VpState.READY
         gpa_space = partition.gpa_space
         while not self._arrived:
-            if gpa_space.changed:
+            if gpa_space.changed or gpa_space.rights_taken:
                 self._flush_if_changed(vp)
             stop = run(handle, end)
             if stop == WATCH:
@@ -246,11 +248,13 @@ class Hypervisor:
         line.handler(self, vp)
 
     def _flush_if_changed(self, vp: VirtualProcessor) -> None:
-        if vp.partition.gpa_space.changed:
-            vp.partition.gpa_space.changed = False
-            if vp.partition.shadow is not None:
-                vp.partition.shadow.drop()
-            self.processor.flush()
+        space, shadow = vp.partition.gpa_space, vp.partition.shadow
+        if not space.changed and not space.rights_taken:
+            return
+        if shadow is not None:
+            shadow.drop() if space.changed else shadow.take_writes()
+        space.changed = space.rights_taken = False
+        self.processor.flush()
 
 
 def intercept_for_shadow(vp: VirtualProcessor) -> None:
@@ -279,8 +283,10 @@ def check_partition(memory_bytes: int, vps: int) -> None:
 def machine_bytes(partition_bytes: int, partitions: int = 1, shadow_frames: int = 0) -> int:
     """System memory for ``partitions`` partitions of ``partition_bytes`` each, with room for ring -1.
 
-    ``shadow_frames`` is what the shadow tables of each take.
+    It has room for second-level tables of the smallest pages: a partition has those when its RAM is no
+    multiple of 2 MiB, and else for as long as a log of pages is read. ``shadow_frames`` is what the shadow
+    tables of each take.
     """
     rounded = -(-partition_bytes // LARGE_PAGE_BYTES) * LARGE_PAGE_BYTES
-    entries = page_align_up(rounded // PAGE_BYTES * ENTRY_BYTES) if partition_bytes != rounded else 0
+    entries = page_align_up(rounded // PAGE_BYTES * ENTRY_BYTES)
     return OWN_BYTES + partitions * (rounded + entries + BYTES_FOR_PARTITION + shadow_frames * PAGE_BYTES)

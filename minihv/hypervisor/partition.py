@@ -45,7 +45,7 @@ class Partition:
         self._hypervisor = hypervisor
         self._hypercall_spa: Spa | None = None
         self._cpuid: Any = None
-        self.gpa_space = GpaSpace(hypervisor.memory, partition_id)
+        self.gpa_space = GpaSpace(hypervisor.memory, partition_id, hypervisor.processor)
         self.shadow: ShadowTables | None = None
         """Its tables for a processor that walks one stage; None with nested paging."""
         self._shadow_frames: tuple[Spa, int] | None = None

@@ -142,6 +142,11 @@ class Processor:
         """Completes the state-save area of the VMCB of ``vp``."""
         lib.mhv_vp_save(self.handle, vp)
 
+    @property
+    def is_executing(self) -> bool:
+        """Whether a VP is being executed now: asked by another thread, or by what the engine calls."""
+        return bool(lib.mhv_processor_is_executing(self.handle))
+
     def flush(self) -> None:
         """Forgets every translation, after second-level tables were changed."""
         lib.mhv_processor_flush(self.handle)

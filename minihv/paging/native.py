@@ -1,8 +1,8 @@
 """The C twins of this floor, behind the signatures of the reference. Nothing else here imports the core.
 
-Stands for: ``native/core/include/minihv/walk.h``, ``tables.h`` and ``shadow.h``.
+Stands for: ``native/core/include/minihv/walk.h``, ``tables.h``, ``shadow.h`` and ``dirty.h``.
 Simplified: no observer: C walks show their results, not their steps.
-Twin: ``minihv.paging.walk``, ``nested``, ``tables`` and ``shadow``; held equal by ``tests/twins``.
+Twin: ``minihv.paging.walk``, ``nested``, ``tables``, ``shadow`` and ``dirty``; held equal by ``tests/twins``.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from minihv._core import ffi, lib
 from minihv.errors import InternalError
 from minihv.paging.access import Access, AccessKind, Paging
+from minihv.paging.dirty import PageBitmap, refuse_harvest
 from minihv.paging.formats import INDEX_BITS, Format
 from minihv.paging.nested import NestedMapping, SecondMapping, Violation
 from minihv.paging.shadow import Emulated, Filled, ShadowPolicy
@@ -130,6 +131,18 @@ def walk_each(
     return int(
         lib.mhv_walk_each(c_ram(memory), c_paging(guest), table, numbers, len(numbers), c_access(access)[0])
     )
+
+
+def harvest(memory: MemoryView, second: Paging, gpn: int, page_count: int, mark: int) -> PageBitmap:
+    """As ``minihv.paging.dirty.harvest``."""
+    asked = ffi.new("struct mhv_harvest *", (second.root, gpn, page_count, mark, second.levels))
+    status = lib.mhv_harvest_check(asked)
+    if status != lib.MHV_OK:
+        refuse_harvest(TableStatus(status), second, gpn, page_count, mark)
+    found = PageBitmap(gpn, page_count)
+    bits, count = ffi.from_buffer("uint8_t[]", found.bits), ffi.new("uint64_t *")
+    lib.mhv_harvest_marks(c_ram(memory), asked, bits, count)
+    return found
 
 
 class PageTables:

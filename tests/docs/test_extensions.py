@@ -9,6 +9,7 @@ import labelled_lines
 import package
 import paging_comparison
 import pytest
+import written_pages
 from bitlayout import Span
 from comparisons import UNSYNC, result
 from source_tree import ROOT
@@ -61,6 +62,11 @@ def test_labelled_lines_become_fields() -> None:
     lines = ["One.", "", "Stands for: x", "    and y", "Next: z", "", "More."]
     labelled_lines.make_fields(None, "module", "m", SimpleNamespace(), None, lines)
     assert lines == ["One.", "", "", ":Stands for: x", "   and y", ":Next: z", "", "", "More."]
+
+
+def test_map_of_a_guest_is_a_drawing_and_text_that_stands_in_for_it() -> None:
+    drawing, instead = written_pages.figure(written_pages.record("01_hello"))
+    assert "<svg" in drawing.astext() and "01_hello: pages written" in instead.astext()
 
 
 def test_lines_of_code_leave_out_comments_docstrings_and_blanks(tmp_path: Path) -> None:

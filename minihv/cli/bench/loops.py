@@ -84,6 +84,8 @@ MEMORY = Listing(
     ),
 )
 """Fifteen words of one array, plus a constant, to another; both are 16 KiB and used over and over."""
+STORED_TO = 0x29_0000
+"""Where the other one begins."""
 
 TIGHT = Listing(before=(), body=(("48ffc0", "inc rax"),))
 """The shortest loop: a block of three instructions, the worst case for whoever counts blocks."""

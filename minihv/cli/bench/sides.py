@@ -77,10 +77,18 @@ class Child(Closing):
 
     def run(self, count: int) -> None:
         """Executes ``count`` iterations, to the HLT behind them."""
+        self.enter(count)
+        self.hypervisor.run()
+        self.check_halted()
+
+    def enter(self, count: int) -> None:
+        """The VP is about to execute ``count`` iterations."""
         self.vp.write("rip", CODE)
         self.vp.write("rcx", count)
         self.vp.state = VpState.READY
-        self.hypervisor.run()
+
+    def check_halted(self) -> None:
+        """It has executed them all, or this was no measurement."""
         if self.vp.state is not VpState.HALTED:
             raise InternalError(
                 f"A loop of the bench ended {self.vp.state.value} and not halted: please report it."

@@ -3,7 +3,7 @@
 The pages are 4 KiB in both stages, so that every walk reads 24 entries: the guest's four, and for each of
 them and for the page itself the four of the second level.
 
-Next: ``minihv.cli.bench.startup``
+Next: ``minihv.cli.bench.dirty``
 """
 
 from minihv.cli.bench.loops import STRIDE, STRIDE_FROM, STRIDE_PAGES

@@ -12,6 +12,8 @@
 #include "minihv/svm.h"
 #include "minihv/x86.h"
 
+#include <stdatomic.h>
+
 enum { PAGE_SHIFT = 12, PAGE_BYTES = 4096, INSTRUCTION_BYTES = 15 };
 enum { MHV_FORGET_PAGE_AT = 0x300 }; // in the stub's page: INVLPGA
 static const uint64_t MHV_STUB_PAGE =
@@ -100,9 +102,10 @@ struct mhv_processor {
     struct mhv_walker walker;
     struct mhv_walk_cache walk_cache; // of the native walker; emptied by mhv_processor_flush
     uint32_t paging_mode;
-    uint64_t stub_spa;  // page of the entry stub; the effective VMCB is the next one
-    void *host_context; // ring -1, about to execute the stub
-    struct mhv_vp *vp;  // whose state the engine holds, or NULL
+    uint64_t stub_spa;     // page of the entry stub; the effective VMCB is the next one
+    void *host_context;    // ring -1, about to execute the stub
+    struct mhv_vp *vp;     // whose state the engine holds, or NULL
+    atomic_bool executing; // from mhv_begin to mhv_finish; other threads may ask
     enum phase phase;
     enum step_phase step;
     bool step_began; // the last single step got as far as its block

@@ -262,6 +262,11 @@ int mhv_processor_engine_error(const struct mhv_processor *processor)
     return processor->engine_error;
 }
 
+bool mhv_processor_is_executing(const struct mhv_processor *processor)
+{
+    return processor->executing;
+}
+
 void mhv_processor_flush(struct mhv_processor *processor)
 {
     processor->walk_cache = (struct mhv_walk_cache){0};

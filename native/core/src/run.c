@@ -237,6 +237,7 @@ static bool go_on(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv
 // Before anything runs: the VP's state is in the engine's hands, and what is pending is delivered.
 enum next mhv_begin(struct mhv_processor *processor, struct mhv_vp *vp)
 {
+    processor->executing = true;
     processor->blocks = vp->counters.blocks;
     if (processor->vp != vp || vp->reload) {
         if (processor->vp && processor->vp != vp)
@@ -254,6 +255,7 @@ enum mhv_stop mhv_finish(struct mhv_processor *processor, struct mhv_vp *vp, enu
 {
     vp->counters.blocks = processor->blocks;
     mhv_publish(vp);
+    processor->executing = false;
     return next == NEXT_EXIT      ? MHV_STOP_EXIT
            : next == NEXT_ENGINE  ? MHV_STOP_ENGINE
            : next == NEXT_WATCHED ? MHV_STOP_WATCH
@@ -283,7 +285,7 @@ enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *
     return mhv_finish(processor, vp, next);
 }
 
-enum mhv_stop mhv_vp_complete_port(struct mhv_processor *processor, struct mhv_vp *vp)
+static enum mhv_stop complete_port(struct mhv_processor *processor, struct mhv_vp *vp)
 {
     struct mhv_silicon *silicon = mhv_silicon_of(vp->context);
 
@@ -294,6 +296,14 @@ enum mhv_stop mhv_vp_complete_port(struct mhv_processor *processor, struct mhv_v
     const enum next next = mhv_finish_port(processor, vp, silicon);
     mhv_publish(vp);
     return next == NEXT_EXIT ? MHV_STOP_EXIT : MHV_STOP_BUDGET;
+}
+
+enum mhv_stop mhv_vp_complete_port(struct mhv_processor *processor, struct mhv_vp *vp)
+{
+    processor->executing = true;
+    const enum mhv_stop stop = complete_port(processor, vp);
+    processor->executing = false;
+    return stop;
 }
 
 // The paging of a VP whose registers are not the engine's: only its VMCB tells the truth.

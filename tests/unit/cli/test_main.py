@@ -8,7 +8,7 @@ from command_line import COMMAND, CommandLine, GuestWriter
 
 from minihv import __version__
 
-VERBS = ("run", "walk", "map", "guests", "doctor", "tour", "bench", "compare")
+VERBS = ("run", "walk", "map", "dirty", "guests", "doctor", "tour", "bench", "compare")
 FULL = Path("/dev/full")
 
 

@@ -195,7 +195,7 @@ def test_closed_machine_has_ended_its_partitions() -> None:
     assert machine.hypervisor.partitions == {}
 
 
-@pytest.mark.parametrize(("mebibytes", "tables_kib"), [(4, 0), (3, 8), (1, 4), (4097, 4098 * 2)])
+@pytest.mark.parametrize(("mebibytes", "tables_kib"), [(4, 8), (3, 8), (1, 4), (4097, 4098 * 2)])
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_memory_of_a_machine_covers_partitions_their_small_pages_and_ring_minus_1(
     mebibytes: int, tables_kib: int, partitions: int

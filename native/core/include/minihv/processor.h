@@ -51,6 +51,9 @@ void mhv_processor_add_shadow(struct mhv_processor *processor, struct mhv_shadow
 void mhv_processor_remove_shadow(struct mhv_processor *processor,
                                  struct mhv_shadow_service *service);
 
+// Whether a VP is being run, stepped, or helped over a port access: nobody may harvest now.
+bool mhv_processor_is_executing(const struct mhv_processor *processor);
+
 // A VP whose registers are those of the reset FPU and whatever its VMCB says.
 struct mhv_vp *mhv_vp_create(struct mhv_processor *processor, uint64_t vmcb_spa);
 void mhv_vp_destroy(struct mhv_processor *processor, struct mhv_vp *vp);

@@ -1,0 +1,130 @@
+"""``minihv dirty``: runs a guest, and shows which pages it writes over time.
+
+Next: ``minihv.cli.dirty.recorder``
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from minihv.cli.contained import INTERRUPTED, Beat, contained
+from minihv.cli.dirty.dirty_map import DirtyMap
+from minihv.cli.dirty.drawing import PLAIN_SIGNS, SIGNS, svg, text
+from minihv.cli.dirty.recorder import Recorder
+from minihv.cli.output import is_plain, print_json
+from minihv.cli.run import parse_size, status_of, tell_of_interruption
+from minihv.errors import ConfigurationError
+from minihv.guests.session import GuestSession
+from minihv.machine.processor import PagingMode
+
+
+@dataclass(frozen=True, slots=True)
+class DirtyOptions:
+    """What was asked for on the command line."""
+
+    guest: str
+    every: int | None
+    blocks: int | None
+    memory: str | None
+    vps: int | None
+    lps: int
+    paging: str
+    svg: Path | None
+    as_json: bool
+    plain: bool
+
+
+def dirty(options: DirtyOptions) -> int:
+    """Runs the guest in a process of its own; the status of the command."""
+    if options.blocks is not None and options.blocks < 1:
+        raise ConfigurationError(
+            f"A budget is at least one block, not {options.blocks}: leave --blocks out for none."
+        )
+    return contained(lambda beat: perform(options, beat))
+
+
+def perform(options: DirtyOptions, beat: Beat) -> int:
+    """The run itself."""
+    session = GuestSession(
+        options.guest,
+        memory_bytes=parse_size(options.memory) if options.memory is not None else None,
+        vps=options.vps,
+        lps=options.lps,
+        paging=PagingMode.named(options.paging),
+    )
+    with session:
+        recorder = Recorder(session, options.every)
+        check_can_be_drawn(options)
+        watcher, interrupted = Watcher(beat, options), False
+        try:
+            recorder.run(options.blocks, watcher.progress)
+        except KeyboardInterrupt:
+            interrupted = True
+        watcher.clear()
+        drawn, report = recorder.finished(), session.report()
+    if interrupted:
+        tell_of_interruption(report)
+        drawn.why = report.why
+    show(drawn, options)
+    return INTERRUPTED if interrupted else status_of(report)
+
+
+def check_can_be_drawn(options: DirtyOptions) -> None:
+    """Refuses, before anything runs, a file that cannot be made, or that is the guest."""
+    if options.svg is None:
+        return
+    guest = Path(options.guest)
+    if guest.exists() and options.svg.exists() and options.svg.samefile(guest):
+        raise ConfigurationError(
+            f"A drawing may not be written over the guest that it tells of, and {options.svg} is that guest: "
+            "choose another name."
+        )
+    try:
+        options.svg.write_text("", encoding="utf-8")
+    except OSError as reason:
+        raise ConfigurationError(
+            f"A drawing is written to a file that can be made, and {options.svg} cannot ({reason.strerror}): "
+            "choose another name."
+        ) from reason
+
+
+def show(drawn: DirtyMap, options: DirtyOptions) -> None:
+    """Prints the map, and writes the drawing if one was asked for."""
+    if options.svg is not None:
+        options.svg.write_text(svg(drawn), encoding="utf-8")
+    if options.as_json:
+        print_json(drawn.report())
+    else:
+        print(text(drawn, signs_for(is_plain(options.plain), sys.stdout.encoding)))
+
+
+def signs_for(plain: bool, encoding: str) -> str:
+    """Blocks where they can be shown, else signs that every terminal and every screen reader has."""
+    try:
+        SIGNS.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return PLAIN_SIGNS
+    return PLAIN_SIGNS if plain else SIGNS
+
+
+class Watcher:
+    """Shows on a terminal how far the run is."""
+
+    def __init__(self, beat: Beat, options: DirtyOptions) -> None:
+        self._beat = beat
+        self._moves = not options.as_json and not is_plain(options.plain) and sys.stderr.isatty()
+        self._line_open = False
+
+    def progress(self, blocks: int) -> None:
+        """Called between rounds."""
+        self._beat()
+        if self._moves:
+            sys.stderr.write(f"\r{blocks:,} blocks")
+            sys.stderr.flush()
+            self._line_open = True
+
+    def clear(self) -> None:
+        """Takes the line away."""
+        if self._line_open:
+            sys.stderr.write("\r" + " " * 40 + "\r")
+            sys.stderr.flush()
