@@ -1,15 +1,13 @@
 """The C builder of tables answers and refuses as the Python one, and leaves the same image and pool."""
 
 import numpy as np
-from builders import memory_of
 from hypothesis import given
 from hypothesis import strategies as st
-from random_table_changes import Change, changes
-from random_tables import Shares
 
 from minihv.paging import native
 from minihv.paging.formats import NESTED, X86_64, Format
 from minihv.paging.tables import FramePool, PageTables
+from minihv.testing import Change, Shares, changes, memory_of
 
 FORMATS = [X86_64[4], X86_64[5], NESTED[4]]
 FLOORS = {

@@ -12,13 +12,12 @@ from builders import (
     USER_WRITE,
     WRITABLE,
     WRITE,
-    PageTable,
-    memory_of,
 )
 
 from minihv.paging.access import Access, AccessKind, Reference, StageName
 from minihv.paging.nested import NestedMapping, SecondMapping, Violation, nested_walk, second_walk
 from minihv.paging.walk import NotCanonical, PageFault
+from minihv.testing import PageTable, memory_of
 
 GVA = 0x0000_1234_4567_8000
 PAGE_GPA = 0x9000
