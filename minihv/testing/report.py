@@ -31,6 +31,7 @@ from minihv.spec.x86_paging import (
 from minihv.terms import PAGE_BYTES
 from minihv.testing.candidate import Exit, Fault, Page, Trouble
 from minihv.testing.forgotten import KIND_NAMES, Again, explanations
+from minihv.testing.memory import ALL_ONES
 from minihv.testing.outcomes import SIZE_NAMES, Walked, cause_of, deciding
 from minihv.testing.worlds import Ask, World
 
@@ -194,8 +195,8 @@ def described_step(walked: Walked, reference: Reference) -> str:
         return "absent"
     reserved = entry & (paging.reserved | level.reserved(entry))
     if reserved:
-        bits = [str(bit) for bit in range(64) if reserved >> bit & 1]
-        return f"reserved bit{'s' if len(bits) > 1 else ''} {', '.join(bits)}"
+        nowhere = "all ones, no memory is there: " if entry == ALL_ONES else ""
+        return f"{nowhere}reserved bits {reserved:#x}"
     return f"a page of {SIZE_NAMES[level.page_bytes]}" if level.is_page(entry) else "a table"
 
 
