@@ -18,6 +18,7 @@ extensions = [
     "guest_programs",
     "labelled_lines",
     "package",
+    "planted_faults_table",
     "student_walk",
 ]
 exclude_patterns = ["_build"]

@@ -1,5 +1,7 @@
 """The C two-stage walk answers as the Python one, counts as many references, and leaves the same bytes."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 
@@ -15,6 +17,7 @@ from minihv.testing import (
     observed_second,
     outcome_of,
 )
+from minihv.testing.crowds import SECOND_FRAMES
 
 FLOORS = {
     "mapped: 4 KiB by 4 KiB": 0.01,
@@ -91,6 +94,20 @@ def test_walk_that_remembers_earlier_ones_answers_as_the_reference() -> None:
 
     walks_agree()
     shares.assert_floors({"mapped: 4 KiB by 4 KiB": 0.001, "page fault: absent": 0.001})
+
+
+def test_walk_forgets_earlier_ones_when_the_second_stage_is_another() -> None:
+    @given(crowded_worlds())
+    def walks_agree(world: CrowdedWorld) -> None:
+        twin, cache = copy_of(world.memory), native.walk_cache()
+        first, guest = world.second(), world.guest(nested=True)
+        for _ in range(60):
+            frame = world.random.choice(SECOND_FRAMES[first.levels])
+            second, gva, access = replace(first, root=frame << 12), world.gva(), world.access()
+            walked = observed(world.memory, guest, gva, access, second)
+            assert native.nested_walk(twin, guest, second, gva, access, cache) == walked.found
+
+    walks_agree()
 
 
 def test_native_second_walk_answers_as_the_reference() -> None:
