@@ -106,7 +106,7 @@ class Changes:
 
 
 def changes() -> st.SearchStrategy[list[Change]]:
-    """From 50 to 200 calls, of which about a third is refused, each refusal more than once in two hundred."""
+    """From 50 to 200 calls, of which a fourth is done; each refusal has more than two in a hundred."""
 
     def some(seed: int, count: int) -> list[Change]:
         source = Changes(seed)

@@ -90,6 +90,6 @@ def edits(draw: st.DrawFn, world: World) -> Edit:
 def histories(world: World, *, max_size: int = 12) -> st.SearchStrategy[list[Edit | Ask]]:
     """Up to ``max_size`` edits and accesses, half of each; what to invalidate is what ``Edit.apply`` returns.
 
-    The rights of an entry change in most edits. About one edit in three demands nothing, one in three a page.
+    Of five edits two demand nothing, two a flush, and one INVLPG of a page.
     """
     return st.lists(st.one_of(asks(world), edits(world)), max_size=max_size)

@@ -147,7 +147,7 @@ def twists(place: EntryPlace) -> st.SearchStrategy[Twist]:
 def entries(draw: st.DrawFn, place: EntryPlace, *, max_twists: int = 2) -> int:
     """An entry of eight bytes for ``place``: present and open, with at most ``max_twists`` twists in it.
 
-    One in three has none. A page lies at a multiple of its size below 4 GiB, a table in one of the 16 frames
+    A page lies at a multiple of its size below 4 GiB, a table in one of the 16 frames
     from 0x1000 on.
     """
     page_bytes = LEVELS[place.level].page_bytes

@@ -80,7 +80,7 @@ class Hoarder:
 def test_demanded_invalidations_are_enough_and_needed(stages: int) -> None:
     shares, lazy = Shares(), Hoarder(obedient=False)
 
-    @settings(max_examples=200)
+    @settings(max_examples=300)
     @given(worlds(stages=stages).flatmap(lambda world: st.tuples(st.just(world), histories(world))))
     def live(drawn: tuple[World, list[Edit | Ask]]) -> None:
         world, history = drawn
@@ -91,8 +91,8 @@ def test_demanded_invalidations_are_enough_and_needed(stages: int) -> None:
         assert tlb.stale == 0
 
     live()
-    shares.assert_floors({"demands nothing": 0.05, "demands INVLPG": 0.02 / stages, "demands flush": 0.05})
-    assert lazy.stale > 3, "no edit mattered"
+    shares.assert_floors({"demands nothing": 0.05, "demands INVLPG": 0.005, "demands flush": 0.05})
+    assert lazy.stale > 0, "no edit mattered"
 
 
 def act(world: World, step: Edit | Ask, tlbs: tuple[Hoarder, ...], shares: Shares) -> None:
