@@ -103,6 +103,7 @@ enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
     if (invalidates(number, silicon->cr[number] ^ held)) {
         if (vp->shadow)
             vp->shadow->invalidate_all(vp->shadow->user);
+        mhv_walk_cache_forget(&processor->walk_cache);
         processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
     }
     silicon->rip += instruction.length;

@@ -100,6 +100,9 @@ struct mhv_processor {
     struct mhv_memory *memory;
     struct mhv_ram ram;
     struct mhv_walker walker;
+    struct mhv_paging guest;          // of the VP, since it was entered
+    bool foreign_walker;              // `walker` is not the native one
+    bool caches;                      // of the native walker are in use
     struct mhv_walk_cache walk_cache; // of the native walker; emptied by mhv_processor_flush
     uint32_t paging_mode;
     uint64_t stub_spa;     // page of the entry stub; the effective VMCB is the next one
@@ -189,7 +192,7 @@ void mhv_drop_stale(struct mhv_processor *processor);
 
 // shadow_exits.c
 void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *guest, uint64_t gva,
-                     const struct mhv_access *access, struct mhv_walk_result *ret);
+                     struct mhv_access access, struct mhv_walk_result *ret);
 enum next mhv_shadow_exit(struct mhv_processor *processor, struct mhv_vp *vp,
                           struct mhv_silicon *silicon, uint32_t code);
 bool mhv_is_shadow_exit(const struct mhv_vp *vp, uint32_t code);

@@ -37,7 +37,9 @@ static void native_walk(void *user, const struct mhv_paging *guest, const struct
 {
     struct mhv_processor *processor = user;
 
-    if (second)
+    if (second && !processor->caches)
+        mhv_nested_walk(&processor->ram, guest, second, gva, *access, ret);
+    else if (second)
         mhv_nested_walk_cached(&processor->ram, guest, second, gva, *access, &processor->walk_cache,
                                ret);
     else
@@ -215,6 +217,7 @@ struct mhv_processor *mhv_processor_create(const struct mhv_engine_api *api,
     processor->paging_mode = paging_mode;
     processor->stub_spa = stub_spa;
     processor->walker = (struct mhv_walker){native_walk, processor};
+    processor->caches = true;
     if (open_engine(processor) && prove_engine(processor) && prepare_host(processor, host_root)) {
         processor->phase = PHASE_GUEST;
         return processor;
@@ -254,7 +257,13 @@ void mhv_processor_remove_shadow(struct mhv_processor *processor,
 
 void mhv_processor_set_walker(struct mhv_processor *processor, const struct mhv_walker *walker)
 {
+    processor->foreign_walker = walker->walk;
     processor->walker = walker->walk ? *walker : (struct mhv_walker){native_walk, processor};
+}
+
+void mhv_processor_set_caches(struct mhv_processor *processor, bool caches)
+{
+    processor->caches = caches;
 }
 
 int mhv_processor_engine_error(const struct mhv_processor *processor)

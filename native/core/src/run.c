@@ -200,6 +200,7 @@ bool mhv_enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
     uint64_t rflags = 0;
 
     processor->event.kind = EVENT_NONE;
+    processor->guest = mhv_guest_paging(silicon);
     processor->epoch = (uint32_t)(processor->blocks >> 28) + 1;
     mhv_drop_stale(processor);
     const bool attentive = processor->step != STEP_NONE || processor->stop_on_window || vp->watches;

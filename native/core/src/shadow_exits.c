@@ -54,7 +54,7 @@ static void forget_what_is_stale(struct mhv_processor *processor,
 // A miss of the TLB. Where the shadow tables refuse, ring -1 is asked once; what it makes of that
 // is the result, or the processor walks again.
 void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *guest, uint64_t gva,
-                     const struct mhv_access *access, struct mhv_walk_result *ret)
+                     struct mhv_access access, struct mhv_walk_result *ret)
 {
     struct mhv_counters *counters = &processor->vp->counters;
     struct mhv_shadow_service *service = processor->vp->shadow;
@@ -62,14 +62,16 @@ void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *g
     for (bool filled = false;; filled = true) {
         const struct mhv_paging paging = shadow_paging(service, guest);
         *ret = (struct mhv_walk_result){.outcome = MHV_PAGE_FAULT, .level = NO_ROOT_LEVEL};
-        if (paging.root != UINT64_MAX)
-            processor->walker.walk(processor->walker.user, &paging, NULL, gva, access, ret);
+        if (paging.root != UINT64_MAX && !processor->foreign_walker)
+            mhv_walk(&processor->ram, &paging, gva, access, ret);
+        else if (paging.root != UINT64_MAX)
+            processor->walker.walk(processor->walker.user, &paging, NULL, gva, &access, ret);
         counters->walk_references += ret->references;
         ret->spa = ret->gpa;
         if (ret->outcome != MHV_PAGE_FAULT || filled)
             return;
         const uint32_t error_code = ret->error_code;
-        service->fill(service->user, guest, gva, access, ret);
+        service->fill(service->user, guest, gva, &access, ret);
         forget_what_is_stale(processor, service);
         if (ret->outcome == MHV_VIOLATION)
             return;                      // an exit that the loop will take

@@ -74,6 +74,7 @@ bool mhv_world_switch(struct mhv_processor *processor, struct mhv_vp *vp)
     load_host(processor, vp);
     processor->api.context_restore(processor->engine, vp->context);
     processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB); // the stub is no guest's page
+    mhv_walk_cache_forget(&processor->walk_cache);
     processor->vp = vp;
     processor->phase = PHASE_STUB;
     processor->stop_at = 0;

@@ -44,6 +44,9 @@ struct mhv_processor *mhv_processor_create(const struct mhv_engine_api *api,
                                            int *engine_error);
 void mhv_processor_destroy(struct mhv_processor *processor);
 void mhv_processor_set_walker(struct mhv_processor *processor, const struct mhv_walker *walker);
+
+// Whether the native walk uses what earlier ones have learnt. The answers are the same.
+void mhv_processor_set_caches(struct mhv_processor *processor, bool caches);
 int mhv_processor_engine_error(const struct mhv_processor *processor);
 
 // From now on `service` hears what is written to memory. It must outlive its place in the list.
