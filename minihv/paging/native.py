@@ -34,10 +34,16 @@ class MemoryView(Protocol):
         """A writable buffer, a multiple of 8 bytes long."""
 
 
-def walk(memory: MemoryView, paging: Paging, gva: int, access: Access) -> Mapping | PageFault | NotCanonical:
-    """As ``minihv.paging.walk.walk``."""
+def walk(
+    memory: MemoryView, paging: Paging, gva: int, access: Access, cache: Any = None
+) -> Mapping | PageFault | NotCanonical:
+    """As ``minihv.paging.walk.walk``; with what earlier walks left in ``cache``, if there is one."""
     found = ffi.new("struct mhv_walk_result *")
-    lib.mhv_walk(c_ram(memory), c_paging(paging), gva, c_access(access)[0], found)
+    inputs = c_ram(memory), c_paging(paging), gva, c_access(access)[0]
+    if cache is None:
+        lib.mhv_walk(*inputs, found)
+    else:
+        lib.mhv_walk_cached(*inputs, cache, found)
     if found.outcome == lib.MHV_MAPPED:
         return Mapping(
             gpa=found.gpa,
@@ -111,11 +117,17 @@ def second_walk(memory: MemoryView, second: Paging, gpa: int, kind: AccessKind) 
 
 
 def walk_cache() -> Any:
-    """An empty ``struct mhv_walk_cache``: a processor's memory of second-stage walks.
+    """An empty ``struct mhv_walk_cache``: what a processor remembers from one walk to the next.
 
-    It is for one set of second-level tables, for as long as nobody changes them.
+    It is for one set of second-level tables, for as long as nobody changes them; when the guest's were
+    changed, ``forget`` their ways.
     """
     return ffi.new("struct mhv_walk_cache *")
+
+
+def forget(cache: Any) -> None:
+    """The guest has invalidated: no way down its tables is known any more."""
+    lib.mhv_walk_cache_forget(cache)
 
 
 def walk_each(

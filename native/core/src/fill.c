@@ -132,9 +132,14 @@ static struct mhv_access access_of(struct mhv_processor *processor, int type)
     const uint8_t kind = type == MHV_UC_MEM_FETCH   ? MHV_EXECUTE
                          : type == MHV_UC_MEM_WRITE ? MHV_WRITE
                                                     : MHV_READ;
+    const struct mhv_silicon *live = processor->live;
     uint16_t cs = 0;
     uint64_t rflags = 0;
 
+    if (live)
+        return (struct mhv_access){.kind = kind,
+                                   .user = (live->hflags & MHV_HF_CPL) == 3,
+                                   .ac = (live->eflags & RFLAGS_AC) != 0};
     processor->api.reg_read(processor->engine, MHV_UC_CS, &cs);
     if (processor->guest.smap)
         processor->api.reg_read(processor->engine, MHV_UC_RFLAGS, &rflags);

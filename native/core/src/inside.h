@@ -18,8 +18,9 @@ enum { PAGE_SHIFT = 12, PAGE_BYTES = 4096, INSTRUCTION_BYTES = 15 };
 enum { MHV_FORGET_PAGE_AT = 0x300 }; // in the stub's page: INVLPGA
 static const uint64_t MHV_STUB_PAGE =
     UINT64_C(0x00C0FFED) << 36; // a GVA no format translates: the stub's page, beside a guest's
-enum { EMULATED_SHIFT = 39 };   // engine-physical address from which memory is written by exits
-enum { PHYSICAL_BITS = 40 };    // of the emulated processor: CPUID leaf 0x80000008
+static const uint64_t ROOT_UNKNOWN = UINT64_MAX - 1; // of shadow tables: somebody has to ask
+enum { EMULATED_SHIFT = 39 }; // engine-physical address from which memory is written by exits
+enum { PHYSICAL_BITS = 40 };  // of the emulated processor: CPUID leaf 0x80000008
 
 // Masks of the bits that microcode looks at.
 enum {
@@ -99,8 +100,10 @@ struct mhv_processor {
     void *engine;
     struct mhv_memory *memory;
     struct mhv_ram ram;
+    const struct mhv_silicon *live; // the engine's registers, as they are now; NULL: ask the engine
     struct mhv_walker walker;
     struct mhv_paging guest;          // of the VP, since it was entered
+    struct mhv_paging one_stage;      // shadow paging: what steers the walk in its place
     bool foreign_walker;              // `walker` is not the native one
     bool caches;                      // of the native walker are in use
     struct mhv_walk_cache walk_cache; // of the native walker; emptied by mhv_processor_flush
@@ -184,6 +187,9 @@ enum mhv_stop mhv_finish(struct mhv_processor *processor, struct mhv_vp *vp, enu
 // step.c
 bool mhv_is_inside_block(const struct mhv_processor *processor, const struct mhv_silicon *silicon);
 bool mhv_step_once(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon);
+
+// live.c
+const struct mhv_silicon *mhv_find_live(struct mhv_processor *processor);
 
 // fill.c
 bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *fill, void *user);

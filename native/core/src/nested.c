@@ -4,7 +4,7 @@
 // tests/twins/test_nested_walk.py.
 
 #include "minihv/walk.h"
-#include "stage.h"
+#include "ways.h"
 
 #include <stddef.h>
 
@@ -189,37 +189,6 @@ static inline void mapped(const struct second *second, const struct stage *stage
     ret->dirty = stage->entry & second->stage.entry & DIRTY;
 }
 
-static inline struct mhv_guest_slot *way_slot(struct mhv_walk_cache *cache, uint64_t gva)
-{
-    const uint64_t number = gva >> 21;
-
-    return &cache->ways[(number ^ number >> 5) % 32];
-}
-
-static inline bool same_tables(const struct mhv_paging *one, const struct mhv_paging *other)
-{
-    return one->root == other->root && one->levels == other->levels && one->nxe == other->nxe &&
-           one->physical_bits == other->physical_bits;
-}
-
-void mhv_walk_cache_forget(struct mhv_walk_cache *cache)
-{
-    cache->epoch++;
-}
-
-// The way to the lowest table for `gva`, when a walk went it since the guest last invalidated.
-static inline const struct mhv_guest_slot *known_way(const struct mhv_paging *guest,
-                                                     struct mhv_walk_cache *cache, uint64_t gva)
-{
-    const struct mhv_guest_slot *slot = way_slot(cache, gva);
-
-    if (!same_tables(&cache->guest, guest)) {
-        cache->guest = *guest;
-        cache->epoch++;
-    }
-    return slot->tag == (gva >> 21) + 1 && slot->epoch == cache->epoch ? slot : NULL;
-}
-
 // What most misses come to: both ways down are known, and both pages have been used like this
 // before. Reads the last entry of each stage and changes nothing. False: walk.
 static inline bool short_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
@@ -293,8 +262,7 @@ walk_both(const struct mhv_ram *ram, const struct mhv_paging *guest,
         references += second.references + 1;
         entry_spa = second.spa;
         if (cache && level == 1)
-            *way_slot(cache, gva) = (struct mhv_guest_slot){
-                (gva >> 21) + 1, cache->epoch, entry_spa & FRAME, stage.rights, references};
+            keep_way(cache, gva, entry_spa, &stage, references);
         step = stage_step(*ram, &stage, entry_spa);
     } while (step == DOWN);
 

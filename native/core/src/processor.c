@@ -178,6 +178,7 @@ static bool prove_engine(struct mhv_processor *processor)
     silicon = mhv_silicon_of(processor->host_context);
     if (silicon->error_code != PROBE_ERROR_CODE)
         return false;
+    processor->live = mhv_find_live(processor);
     return processor->paging_mode == MHV_PAGING_HARDWARE || prove_address(processor);
 }
 

@@ -15,19 +15,6 @@
 
 #include <string.h>
 
-enum { NO_ROOT_LEVEL = 0 };
-
-static struct mhv_paging shadow_paging(struct mhv_shadow_service *service,
-                                       const struct mhv_paging *guest)
-{
-    struct mhv_paging paging = *guest;
-
-    paging.root = service->root(service->user, guest);
-    paging.physical_bits = 52;
-    paging.nxe = paging.wp = true;
-    return paging;
-}
-
 // Inside a hook the VP's context is old: RIP is asked for when somebody reads the trace.
 static void count_exit(struct mhv_processor *processor, uint64_t code, uint64_t info_1,
                        uint64_t info_2)
@@ -44,9 +31,12 @@ static void count_exit(struct mhv_processor *processor, uint64_t code, uint64_t 
         processor->stop_at = 0; // the next block has to wait until there is room
 }
 
+// The shadow tables have changed; and if less is allowed now, the TLB must be empty.
 static void forget_what_is_stale(struct mhv_processor *processor,
                                  struct mhv_shadow_service *service)
 {
+    mhv_walk_cache_forget(&processor->walk_cache);
+    processor->one_stage.root = ROOT_UNKNOWN;
     if (service->take_stale(service->user))
         processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
 }
@@ -60,12 +50,15 @@ void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *g
     struct mhv_shadow_service *service = processor->vp->shadow;
 
     for (bool filled = false;; filled = true) {
-        const struct mhv_paging paging = shadow_paging(service, guest);
-        *ret = (struct mhv_walk_result){.outcome = MHV_PAGE_FAULT, .level = NO_ROOT_LEVEL};
-        if (paging.root != UINT64_MAX && !processor->foreign_walker)
-            mhv_walk(&processor->ram, &paging, gva, access, ret);
-        else if (paging.root != UINT64_MAX)
-            processor->walker.walk(processor->walker.user, &paging, NULL, gva, &access, ret);
+        struct mhv_paging *paging = &processor->one_stage;
+        if (paging->root == ROOT_UNKNOWN)
+            paging->root = service->root(service->user, guest);
+        if (paging->root == UINT64_MAX)
+            *ret = (struct mhv_walk_result){.outcome = MHV_PAGE_FAULT};
+        else if (processor->foreign_walker)
+            processor->walker.walk(processor->walker.user, paging, NULL, gva, &access, ret);
+        else
+            mhv_walk_cached(&processor->ram, paging, gva, access, &processor->walk_cache, ret);
         counters->walk_references += ret->references;
         ret->spa = ret->gpa;
         if (ret->outcome != MHV_PAGE_FAULT || filled)

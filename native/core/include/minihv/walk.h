@@ -122,6 +122,11 @@ void mhv_nested_walk_cached(const struct mhv_ram *ram, const struct mhv_paging *
                             const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
                             struct mhv_walk_cache *cache, struct mhv_walk_result *ret);
 
+// As mhv_walk, with the ways down that earlier walks left in `cache`.
+void mhv_walk_cached(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64_t gva,
+                     struct mhv_access access, struct mhv_walk_cache *cache,
+                     struct mhv_walk_result *ret);
+
 // The guest has told the processor that its tables may have changed.
 void mhv_walk_cache_forget(struct mhv_walk_cache *cache);
 
