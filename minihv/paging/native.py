@@ -1,8 +1,8 @@
 """The C twins of this floor, behind the signatures of the reference. Nothing else here imports the core.
 
-Stands for: ``native/core/include/minihv/walk.h`` and ``tables.h``.
+Stands for: ``native/core/include/minihv/walk.h``, ``tables.h`` and ``tlb.h``.
 Simplified: no observer: C walks show their results, not their steps.
-Twin: ``minihv.paging.walk``, ``nested`` and ``tables``; held equal by ``tests/twins``.
+Twin: ``minihv.paging.walk``, ``nested``, ``tables`` and ``tlb``; held equal by ``tests/twins``.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minihv._core import ffi, lib
-from minihv.errors import InternalError
+from minihv.errors import ConfigurationError, InternalError
 from minihv.paging.access import Access, AccessKind, Paging
 from minihv.paging.formats import INDEX_BITS, Format
 from minihv.paging.nested import NestedMapping, SecondMapping, Violation
 from minihv.paging.tables import TableLeaf, TableStatus, refuse
+from minihv.paging.tlb_parts import AddressSpace, Entry, Held, TlbCounters, TlbShape, each_access
 from minihv.paging.walk import Mapping, NotCanonical, PageFault
 from minihv.terms import PAGE_BYTES
 
@@ -33,21 +34,7 @@ def walk(memory: MemoryView, paging: Paging, gva: int, access: Access) -> Mappin
     """As ``minihv.paging.walk.walk``."""
     found = ffi.new("struct mhv_walk_result *")
     lib.mhv_walk(c_ram(memory), c_paging(paging), gva, c_access(access)[0], found)
-    if found.outcome == lib.MHV_MAPPED:
-        return Mapping(
-            gpa=found.gpa,
-            page_bytes=found.page_bytes,
-            leaf_entry=found.leaf_entry,
-            leaf_pa=found.leaf_pa,
-            level=found.level,
-            references=found.references,
-            readable=found.readable,
-            writable=found.writable,
-            executable=found.executable,
-            user=found.user,
-            dirty=found.dirty,
-        )
-    return first_refusal(found, gva)
+    return mapping(found) if found.outcome == lib.MHV_MAPPED else first_refusal(found, gva)
 
 
 def nested_walk(  # noqa: PLR0913 - the walk of two stages has the inputs of two
@@ -60,28 +47,7 @@ def nested_walk(  # noqa: PLR0913 - the walk of two stages has the inputs of two
         lib.mhv_nested_walk(*inputs, found)
     else:
         lib.mhv_nested_walk_cached(*inputs, cache, found)
-    if found.outcome == lib.MHV_VIOLATION:
-        return violation(found, AccessKind.WRITE if found.on_table else access.kind)
-    if found.outcome != lib.MHV_MAPPED:
-        return first_refusal(found, gva)
-    return NestedMapping(
-        gpa=found.gpa,
-        spa=found.spa,
-        page_bytes=found.page_bytes,
-        second_page_bytes=found.second_page_bytes,
-        leaf_entry=found.leaf_entry,
-        second_leaf_entry=found.second_leaf_entry,
-        leaf_pa=found.leaf_pa,
-        second_leaf_pa=found.second_leaf_pa,
-        level=found.level,
-        second_level=found.second_level,
-        references=found.references,
-        readable=found.readable,
-        writable=found.writable,
-        executable=found.executable,
-        user=found.user,
-        dirty=found.dirty,
-    )
+    return nested_answer(found, gva, access)
 
 
 def second_walk(memory: MemoryView, second: Paging, gpa: int, kind: AccessKind) -> SecondMapping | Violation:
@@ -195,6 +161,144 @@ class PageTables:
             refuse(TableStatus(status), self.format, va, pa, byte_count, flags)
 
 
+class Tlb:
+    """As ``minihv.paging.tlb.Tlb``, without an observer."""
+
+    def __init__(self, memory: MemoryView, shape: TlbShape) -> None:
+        self.memory, self.shape = memory, shape
+        members = {name: getattr(shape, name) for name in TlbShape.__slots__}
+        found = lib.mhv_tlb_create(ffi.new("struct mhv_tlb_shape *", members))
+        if not found:
+            raise ConfigurationError(
+                f"A TLB takes as much memory as it has entries, and there is none for {shape.sets} sets of "
+                f"{shape.ways} ways: choose fewer."
+            )
+        self._tlb = ffi.gc(found, lib.mhv_tlb_destroy)
+
+    @property
+    def counters(self) -> TlbCounters:
+        """What happened since it was made."""
+        return tlb_counters(self._tlb.counters)
+
+    def translate(
+        self, space: AddressSpace, gva: int, access: Access
+    ) -> Mapping | NestedMapping | PageFault | NotCanonical | Violation:
+        """What the processor makes of ``access`` to ``gva``."""
+        found = ffi.new("struct mhv_walk_result *")
+        inputs = c_ram(self.memory), c_space(space), gva, c_access(access)[0]
+        lib.mhv_tlb_translate(self._tlb, *inputs, found)
+        if found.outcome == lib.MHV_MAPPED and found.second_level == 0:
+            return mapping(found)
+        return nested_answer(found, gva, access)
+
+    def translate_each(
+        self,
+        space: AddressSpace,
+        gvas: Sequence[int] | NDArray[np.uint64],
+        accesses: Access | Sequence[Access],
+    ) -> TlbCounters:
+        """Translates ``gvas`` in their order, each with its access or all with one. What that counted."""
+        numbers = ffi.from_buffer("uint64_t[]", np.ascontiguousarray(gvas, dtype=np.uint64))
+        each = ffi.new("struct mhv_access[]", len(numbers))
+        for i, access in enumerate(each_access(len(numbers), accesses)):
+            each[i] = c_access(access)[0]
+        counted = ffi.new("struct mhv_tlb_counters *")
+        inputs = c_ram(self.memory), c_space(space), numbers, each, len(numbers)
+        lib.mhv_tlb_translate_each(self._tlb, *inputs, counted)
+        return tlb_counters(counted)
+
+    def flush_page(self, space: AddressSpace, gva: int) -> None:
+        """INVLPG."""
+        lib.mhv_tlb_flush_page(self._tlb, space.number, space.partition, gva)
+
+    def flush_page_everywhere(self, space: AddressSpace, gva: int) -> None:
+        """INVLPGA."""
+        lib.mhv_tlb_flush_page_everywhere(self._tlb, space.partition, gva)
+
+    def flush_address_space(self, space: AddressSpace) -> None:
+        """A write to CR3."""
+        lib.mhv_tlb_flush_address_space(self._tlb, space.number, space.partition)
+
+    def flush_partition(self, space: AddressSpace) -> None:
+        """All of the partition."""
+        lib.mhv_tlb_flush_partition(self._tlb, space.partition)
+
+    def flush_all(self) -> None:
+        """Everything of everybody."""
+        lib.mhv_tlb_flush_all(self._tlb)
+
+    def entries(self) -> list[list[tuple[int, int, Entry]]]:
+        """Everything held, bank for bank, each entry with its set and its way."""
+        return [
+            [
+                (slot // bank.ways, slot % bank.ways, tlb_entry(entry))
+                for slot in range(bank.sets * bank.ways)
+                if (entry := self._tlb.entries[bank.begin + slot]).used
+            ]
+            for bank in self._tlb.banks
+        ]
+
+
+def tlb_counters(found: Any) -> TlbCounters:
+    """``struct mhv_tlb_counters`` as the reference has it."""
+    return TlbCounters(*(getattr(found, name) for name in TlbCounters.__slots__))
+
+
+def tlb_entry(found: Any) -> Entry:
+    """``struct mhv_tlb_entry`` as the reference has it."""
+    first, last = (
+        Held(one.base, one.entry, one.entry_pa, one.level, one.together) if one.level else None
+        for one in (found.first, found.last)
+    )
+    tag = found.page, found.shift, found.space, found.partition, found.is_global
+    return Entry(*tag, first, last, found.used)
+
+
+def mapping(found: Any) -> Mapping:
+    """Where a walk of one stage ended well."""
+    return Mapping(
+        gpa=found.gpa,
+        page_bytes=found.page_bytes,
+        leaf_entry=found.leaf_entry,
+        leaf_pa=found.leaf_pa,
+        level=found.level,
+        references=found.references,
+        readable=found.readable,
+        writable=found.writable,
+        executable=found.executable,
+        user=found.user,
+        dirty=found.dirty,
+    )
+
+
+def nested_answer(
+    found: Any, gva: int, access: Access
+) -> NestedMapping | PageFault | NotCanonical | Violation:
+    """Where a walk of two stages ended."""
+    if found.outcome == lib.MHV_VIOLATION:
+        return violation(found, AccessKind.WRITE if found.on_table else access.kind)
+    if found.outcome != lib.MHV_MAPPED:
+        return first_refusal(found, gva)
+    return NestedMapping(
+        gpa=found.gpa,
+        spa=found.spa,
+        page_bytes=found.page_bytes,
+        second_page_bytes=found.second_page_bytes,
+        leaf_entry=found.leaf_entry,
+        second_leaf_entry=found.second_leaf_entry,
+        leaf_pa=found.leaf_pa,
+        second_leaf_pa=found.second_leaf_pa,
+        level=found.level,
+        second_level=found.second_level,
+        references=found.references,
+        readable=found.readable,
+        writable=found.writable,
+        executable=found.executable,
+        user=found.user,
+        dirty=found.dirty,
+    )
+
+
 def first_refusal(found: Any, gva: int) -> PageFault | NotCanonical:
     """What stopped a walk in the guest's own tables."""
     if found.outcome == lib.MHV_NOT_CANONICAL:
@@ -236,6 +340,22 @@ def c_paging(paging: Paging) -> Any:
             "smep": paging.smep,
             "smap": paging.smap,
         },
+    )
+
+
+def c_space(space: AddressSpace) -> Any:
+    """``struct mhv_address_space``."""
+    second = {} if space.second is None else {"second": c_paging(space.second)[0]}
+    return ffi.new(
+        "struct mhv_address_space *",
+        {
+            "guest": c_paging(space.guest)[0],
+            "two_stages": space.second is not None,
+            "global_pages": space.global_pages,
+            "partition": space.partition,
+            "number": space.number,
+        }
+        | second,
     )
 
 
