@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from minihv.paging import native
+from minihv.paging import native_shadow
 from minihv.paging.access import Access, AccessKind, BufferMemory, Paging
 from minihv.paging.formats import NESTED
 from minihv.paging.nested import NestedMapping, nested_walk
@@ -144,7 +144,9 @@ def reference(world: World, policy: ShadowPolicy, page_count: int, keep_large: b
 def native_twin(world: World, policy: ShadowPolicy, page_count: int, keep_large: bool) -> Machine:
     """The C core over a copy of it."""
     memory = BufferMemory(world.memory.view.copy())
-    shadow = native.Shadow(memory, world.second, SHADOW_BASE, page_count, policy, keep_large=keep_large)
+    shadow = native_shadow.Shadow(
+        memory, world.second, SHADOW_BASE, page_count, policy, keep_large=keep_large
+    )
     return Machine(shadow, memory)
 
 
