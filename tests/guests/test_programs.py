@@ -77,6 +77,15 @@ def test_no_addition_is_lost_with_any_number_of_processors(vps: int, lps: int) -
     assert report.counters.exits["IOIO"] == len(report.console) + 1
 
 
+def test_both_cores_give_the_processors_the_same_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    def blocks(core: str) -> tuple[int, str]:
+        monkeypatch.setenv("MINIHV_CORE", core)
+        report = run("07_spin_lock", vps=4, lps=3)
+        return report.counters.blocks, report.console
+
+    assert blocks("reference") == blocks("native")
+
+
 @pytest.mark.parametrize("name", program_names())
 def test_virtual_processors_that_a_program_does_not_use_only_halt(name: str) -> None:
     report = run(name, vps=3, lps=2)
