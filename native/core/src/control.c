@@ -103,7 +103,7 @@ enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
     if (invalidates(number, silicon->cr[number] ^ held)) {
         if (vp->shadow)
             vp->shadow->invalidate_all(vp->shadow->user);
-        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+        mhv_flush_tlb(processor);
     }
     silicon->rip += instruction.length;
     return NEXT_GO_ON;

@@ -125,8 +125,9 @@ struct mhv_processor {
     uint64_t
         invalid_address_offset; // where the engine keeps the address of its last refused access
     struct seen seen[SEEN_COUNT];
-    uint64_t fetch_fills;            // translations of code that the engine was given so far
-    uint64_t block_begin, block_end; // single steps: the block that is being stepped through
+    uint64_t large_begin, large_last; // GVAs that the large pages in the engine's TLB span
+    uint64_t fetch_fills;             // translations of code that the engine was given so far
+    uint64_t block_begin, block_end;  // single steps: the block that is being stepped through
     uint64_t block_next, block_print;
     int engine_error;
 };
@@ -202,8 +203,11 @@ void mhv_on_emulated_write(void *engine, uint64_t spa, unsigned int byte_count, 
 bool mhv_memory_operand(const struct mhv_silicon *silicon,
                         const struct mhv_instruction *instruction, uint64_t *gva);
 
-// switch.c
+// tlb.c
+void mhv_flush_tlb(struct mhv_processor *processor);
 void mhv_flush_page(struct mhv_processor *processor, uint64_t gva);
+void mhv_remember_large_page(struct mhv_processor *processor, uint64_t gva, uint64_t page_bytes);
+enum next mhv_invalidate_page(struct mhv_processor *processor, struct mhv_silicon *silicon);
 
 // trap.c
 void mhv_on_block(void *engine, uint64_t address, uint32_t byte_count, void *user);

@@ -270,7 +270,7 @@ bool mhv_processor_is_executing(const struct mhv_processor *processor)
 void mhv_processor_flush(struct mhv_processor *processor)
 {
     processor->walk_cache = (struct mhv_walk_cache){0};
-    processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+    mhv_flush_tlb(processor);
 }
 
 struct mhv_vp *mhv_vp_create(struct mhv_processor *processor, uint64_t vmcb_spa)

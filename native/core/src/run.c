@@ -90,6 +90,8 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
         return mhv_move_debug(processor, vp, silicon);
     if (code == MHV_SVM_EXIT_SWINT && !(requested_1 >> (code - 0x60) & 1))
         return mhv_software_interrupt(processor, vp, silicon);
+    if (code == MHV_SVM_EXIT_INVLPG && !(requested_1 >> (code - 0x60) & 1))
+        return mhv_invalidate_page(processor, silicon);
     if (code == MHV_SVM_EXIT_RDTSC && !(requested_1 >> (code - 0x60) & 1))
         return mhv_read_time(processor, vp, silicon);
     if (code >= MHV_SVM_EXIT_VMRUN && code <= MHV_SVM_EXIT_SKINIT &&
@@ -224,12 +226,12 @@ static bool go_on(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv
     const bool entered = mhv_step_once(processor, vp, silicon);
     if (processor->stepping_emulated) {
         processor->stepping_emulated = false;
-        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+        mhv_flush_tlb(processor);
         return entered;
     }
     if (!fetch_is_suspect(processor, silicon)) {
         processor->stepping_suspects = false;
-        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+        mhv_flush_tlb(processor);
     }
     return entered;
 }

@@ -48,7 +48,7 @@ static void forget_what_is_stale(struct mhv_processor *processor,
                                  struct mhv_shadow_service *service)
 {
     if (service->take_stale(service->user))
-        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+        mhv_flush_tlb(processor);
 }
 
 // A miss of the TLB. Where the shadow tables refuse, ring -1 is asked once; what it makes of that
@@ -161,7 +161,7 @@ static void invalidate_page(struct mhv_processor *processor, struct mhv_vp *vp,
         return;
     }
     service->invalidate_all(service->user);
-    processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+    mhv_flush_tlb(processor);
 }
 
 // With the whole state at hand.

@@ -63,7 +63,7 @@ static void look_closer(struct mhv_processor *processor, uint64_t address, uint3
         if (processor->step == STEP_FIRST)
             processor->step = STEP_LAST;
         if (processor->stepping_suspects) // so that the next instruction is not even translated
-            processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+            mhv_flush_tlb(processor);
         return;
     }
     processor->blocks--; // it has not begun
