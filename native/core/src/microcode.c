@@ -55,8 +55,9 @@ enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp 
 
     if (!mhv_instruction_at(processor, silicon, &instruction, bytes))
         return NEXT_GO_ON; // it is no longer there: fetch again
-    const uint8_t vector =
-        instruction.opcode == 0xCC ? MHV_VECTOR_BP : (uint8_t)instruction.immediate;
+    const uint8_t vector = instruction.opcode == 0xCC   ? MHV_VECTOR_BP
+                           : instruction.opcode == 0xCE ? MHV_VECTOR_OF // INTO
+                                                        : (uint8_t)instruction.immediate;
     return mhv_deliver(processor, vp, silicon,
                        (struct delivery){.vector = vector,
                                          .type = DELIVER_SOFTWARE,
