@@ -1,7 +1,7 @@
 """32-bit code in compatibility mode: the instructions that mean something else there than in 64-bit code."""
 
 import pytest
-from machines import CODE, GDT, SPARE, STACK, SmallMachine
+from machines import CODE, GDT, IDT, SPARE, STACK, SmallMachine
 
 from minihv.hypervisor.vp import SegmentValue, VpState
 from minihv.machine.processor import PagingMode
@@ -11,7 +11,7 @@ from minihv.spec.x86_registers import Rflags
 CODE_32 = 0x00CF_9B00_0000_FFFF
 OVERFLOWN = int(Rflags.ALWAYS_1 | Rflags.OF)
 MODES = list(PagingMode)
-INTO, INC_EBX, HLT = b"\xce", b"\xff\xc3", b"\xf4"
+INTO, SYSENTER, INC_EBX, HLT = b"\xce", b"\x0f\x34", b"\xff\xc3", b"\xf4"
 
 
 def in_compatibility_mode(code: bytes, mode: PagingMode = PagingMode.SLAT, *, ring: int = 0) -> SmallMachine:
@@ -49,5 +49,23 @@ def test_into_of_ring_3_needs_a_gate_that_ring_3_may_use() -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_into_in_64_bit_code_is_undefined(mode: PagingMode) -> None:
     with SmallMachine(INTO, paging=mode, registers={"rflags": OVERFLOWN}) as machine:
+        machine.run()
+        assert machine.vector() == Vector.UD and machine.frame().rip == CODE
+
+
+@pytest.mark.parametrize("ring", [0, 3])
+@pytest.mark.parametrize("mode", MODES)
+def test_sysenter_is_undefined_in_long_mode(mode: PagingMode, ring: int) -> None:
+    with in_compatibility_mode(INC_EBX + SYSENTER + INC_EBX + HLT, mode, ring=ring) as machine:
+        for name, value in {"sysenter_cs": 8, "sysenter_eip": IDT, "sysenter_esp": STACK, "rcx": 7}.items():
+            machine.vp.write(name, value)
+        machine.run()
+        assert machine.vector() == Vector.UD and machine.frame().rip == CODE + 2
+        assert (machine.vp.read("rbx"), machine.vp.read("rcx")) == (1, 7)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sysenter_in_64_bit_code_is_undefined(mode: PagingMode) -> None:
+    with SmallMachine(SYSENTER, paging=mode) as machine:
         machine.run()
         assert machine.vector() == Vector.UD and machine.frame().rip == CODE

@@ -55,6 +55,7 @@ enum event_kind {
     EVENT_EMULATE, // a write that ring -1 makes, to a frame whose translated blocks are in use
     EVENT_SUSPECT, // a fetch from a frame whose code could kill the engine: go on one by one
     EVENT_SYSCALL,
+    EVENT_SYSENTER,
     EVENT_PORT,
 };
 
@@ -215,6 +216,7 @@ void mhv_on_trap(void *engine, uint32_t number, void *user);
 uint32_t mhv_on_in(void *engine, uint32_t port, int byte_count, void *user);
 void mhv_on_out(void *engine, uint32_t port, int byte_count, uint32_t value, void *user);
 void mhv_on_syscall(void *engine, void *user);
+void mhv_on_sysenter(void *engine, void *user);
 
 // translate.c
 struct mhv_paging mhv_guest_paging(const struct mhv_silicon *silicon);

@@ -119,6 +119,8 @@ static bool open_engine(struct mhv_processor *processor)
            add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_out, MHV_UC_INS_OUT) &&
            add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_syscall,
                     MHV_UC_INS_SYSCALL) &&
+           add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_sysenter,
+                    MHV_UC_INS_SYSENTER) &&
            api->context_alloc(engine, &processor->host_context) == MHV_UC_OK;
 }
 

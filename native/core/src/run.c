@@ -142,6 +142,9 @@ enum next mhv_handle(struct mhv_processor *processor, struct mhv_vp *vp,
     case EVENT_SYSCALL:
         silicon->gpr[MHV_RCX] = processor->aborted_rcx;
         return mhv_syscall(processor, vp, silicon);
+    case EVENT_SYSENTER: // AMD processors have it in legacy mode only
+        silicon->gpr[MHV_RCX] = processor->aborted_rcx;
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
     case EVENT_PORT:
         return mhv_port(processor, vp, silicon);
     default:

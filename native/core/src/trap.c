@@ -1,4 +1,4 @@
-// What the engine reports while it executes: blocks, traps, port accesses, SYSCALL.
+// What the engine reports while it executes: blocks, traps, port accesses, SYSCALL and SYSENTER.
 //
 // Stands for: the wires between the execution units and microcode.
 // Simplified: none known.
@@ -140,4 +140,10 @@ void mhv_on_syscall(void *engine, void *user)
 {
     (void)engine;
     abandon(user, EVENT_SYSCALL);
+}
+
+void mhv_on_sysenter(void *engine, void *user)
+{
+    (void)engine;
+    abandon(user, EVENT_SYSENTER);
 }
