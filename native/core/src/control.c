@@ -105,6 +105,5 @@ enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
             vp->shadow->invalidate_all(vp->shadow->user);
         mhv_flush_tlb(processor);
     }
-    silicon->rip += instruction.length;
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, instruction.length);
 }

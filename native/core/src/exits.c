@@ -10,9 +10,10 @@
 
 enum { HYPERCALL_LONG_SPIN_WAIT_FAST = 0x10008, RFLAGS_NONE = 0 };
 
-// The registers of one fast exit, read and written in one call each.
-enum { SLOT_RAX, SLOT_RCX, SLOT_RDX, SLOT_RBX, SLOT_RIP, SLOT_COUNT };
-static int slot_names[SLOT_COUNT] = {MHV_UC_RAX, MHV_UC_RCX, MHV_UC_RDX, MHV_UC_RBX, MHV_UC_RIP};
+// The registers of one fast exit, read and written in one call each; RFLAGS is only read.
+enum { SLOT_RAX, SLOT_RCX, SLOT_RDX, SLOT_RBX, SLOT_RIP, SLOT_COUNT, SLOT_RFLAGS = SLOT_COUNT };
+static int slot_names[SLOT_COUNT + 1] = {MHV_UC_RAX, MHV_UC_RCX, MHV_UC_RDX,
+                                         MHV_UC_RBX, MHV_UC_RIP, MHV_UC_RFLAGS};
 
 static void cpuid(const struct mhv_vp *vp, uint64_t *slots)
 {
@@ -97,15 +98,18 @@ static bool is_requested(const struct mhv_vp *vp, uint32_t code)
 // Called inside the engine's hook. True: answered, the guest goes on behind the instruction.
 bool mhv_exit_in_core(struct mhv_processor *processor, struct mhv_vp *vp, uint32_t code)
 {
-    uint64_t slots[SLOT_COUNT];
-    void *values[SLOT_COUNT] = {&slots[0], &slots[1], &slots[2], &slots[3], &slots[4]};
+    uint64_t slots[SLOT_COUNT + 1];
+    void *values[SLOT_COUNT + 1] = {&slots[0], &slots[1], &slots[2],
+                                    &slots[3], &slots[4], &slots[5]};
     uint8_t bytes[4];
     uint32_t byte_count;
     uint16_t cs = 0;
 
     if (!shape(code, bytes, &byte_count) || mhv_trace_is_full(vp))
         return false;
-    processor->api.reg_read_batch(processor->engine, slot_names, values, SLOT_COUNT);
+    processor->api.reg_read_batch(processor->engine, slot_names, values, SLOT_COUNT + 1);
+    if (slots[SLOT_RFLAGS] & RFLAGS_TF)
+        return false; // a #DB is to follow
     const struct seen *seen = seen_at(processor, slots[SLOT_RIP]);
     if (seen->rip != slots[SLOT_RIP] || seen->fetch_fills != processor->fetch_fills ||
         memcmp(processor->ram.bytes + seen->spa, bytes, byte_count) != 0)
@@ -173,6 +177,5 @@ enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
     gpr[MHV_RCX] = slots[SLOT_RCX];
     gpr[MHV_RDX] = slots[SLOT_RDX];
     gpr[MHV_RBX] = slots[SLOT_RBX];
-    silicon->rip += instruction.length;
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, instruction.length);
 }

@@ -33,6 +33,7 @@ enum {
     EFER_LMA = 1 << MHV_EFER_LMA,
     EFER_NXE = 1 << MHV_EFER_NXE,
     EFER_SVME = 1 << MHV_EFER_SVME,
+    DR6_BS = 1 << MHV_DR6_BS,
     RFLAGS_ZF = 1 << MHV_RFLAGS_ZF,
     RFLAGS_TF = 1 << MHV_RFLAGS_TF,
     RFLAGS_IF = 1 << MHV_RFLAGS_IF,
@@ -208,7 +209,8 @@ bool mhv_memory_operand(const struct mhv_silicon *silicon,
 void mhv_flush_tlb(struct mhv_processor *processor);
 void mhv_flush_page(struct mhv_processor *processor, uint64_t gva);
 void mhv_remember_large_page(struct mhv_processor *processor, uint64_t gva, uint64_t page_bytes);
-enum next mhv_invalidate_page(struct mhv_processor *processor, struct mhv_silicon *silicon);
+enum next mhv_invalidate_page(struct mhv_processor *processor, struct mhv_vp *vp,
+                              struct mhv_silicon *silicon);
 
 // trap.c
 void mhv_on_block(void *engine, uint64_t address, uint32_t byte_count, void *user);
@@ -248,6 +250,8 @@ enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
                           struct mhv_silicon *silicon, uint32_t code);
 
 // microcode.c
+enum next mhv_complete(struct mhv_processor *processor, struct mhv_vp *vp,
+                       struct mhv_silicon *silicon, uint32_t byte_count);
 enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp,
                       struct mhv_silicon *silicon);
 enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp *vp,

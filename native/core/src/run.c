@@ -91,7 +91,7 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
     if (code == MHV_SVM_EXIT_SWINT && !(requested_1 >> (code - 0x60) & 1))
         return mhv_software_interrupt(processor, vp, silicon);
     if (code == MHV_SVM_EXIT_INVLPG && !(requested_1 >> (code - 0x60) & 1))
-        return mhv_invalidate_page(processor, silicon);
+        return mhv_invalidate_page(processor, vp, silicon);
     if (code == MHV_SVM_EXIT_RDTSC && !(requested_1 >> (code - 0x60) & 1))
         return mhv_read_time(processor, vp, silicon);
     if (code >= MHV_SVM_EXIT_VMRUN && code <= MHV_SVM_EXIT_SKINIT &&

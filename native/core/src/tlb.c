@@ -49,7 +49,8 @@ void mhv_flush_page(struct mhv_processor *processor, uint64_t gva)
 }
 
 // INVLPG, when the hypervisor does not intercept it.
-enum next mhv_invalidate_page(struct mhv_processor *processor, struct mhv_silicon *silicon)
+enum next mhv_invalidate_page(struct mhv_processor *processor, struct mhv_vp *vp,
+                              struct mhv_silicon *silicon)
 {
     struct mhv_instruction instruction;
     uint8_t bytes[INSTRUCTION_BYTES];
@@ -61,6 +62,5 @@ enum next mhv_invalidate_page(struct mhv_processor *processor, struct mhv_silico
         mhv_flush_page(processor, gva);
     else
         mhv_flush_tlb(processor);
-    silicon->rip += instruction.length;
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, instruction.length);
 }
