@@ -77,6 +77,12 @@ def test_no_addition_is_lost_with_any_number_of_processors(vps: int, lps: int) -
     assert report.counters.exits["IOIO"] == len(report.console) + 1
 
 
+@pytest.mark.parametrize("name", program_names())
+def test_program_takes_the_same_time_in_every_mode(name: str) -> None:
+    blocks = {mode: run(name, mode).counters.blocks for mode in MODES}
+    assert len(set(blocks.values())) == 1, blocks
+
+
 def test_both_cores_give_the_processors_the_same_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     def blocks(core: str) -> tuple[int, str]:
         monkeypatch.setenv("MINIHV_CORE", core)

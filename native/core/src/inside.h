@@ -237,6 +237,7 @@ uint32_t mhv_cpl(const struct mhv_silicon *silicon);
 bool mhv_in_long_code(const struct mhv_silicon *silicon);
 
 // deliver.c
+bool mhv_is_canonical(const struct mhv_silicon *silicon, uint64_t gva);
 enum next mhv_deliver(struct mhv_processor *processor, struct mhv_vp *vp,
                       struct mhv_silicon *silicon, struct delivery delivery);
 enum next mhv_raise(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
