@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from minihv.errors import ConfigurationError
-from minihv.guests.boot import InitialState, boot, check_memory
+from minihv.guests.boot import InitialState, boot, check_memory, check_vps
 from minihv.guests.catalogue import find_guest
 from minihv.guests.image import Image, load_image
 from minihv.hypervisor.hypercalls import call_name
@@ -89,6 +89,7 @@ class GuestSession:
         size = default_memory if memory_bytes is None else memory_bytes
         count = default_vps if vps is None else vps
         check_memory(size)
+        check_vps(count)
         options = shadow or ShadowOptions()
         frames = options.frames_for(size) if paging is PagingMode.SHADOW else 0
         self.hypervisor = Hypervisor(
