@@ -223,7 +223,7 @@ def dirty(  # noqa: PLR0913 - one parameter for each option
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
-    """Run a guest, and show which pages it writes and touches over time."""
+    """Run a guest, and show which pages it writes, over time."""
     from minihv.cli.dirty.command import DirtyOptions
     from minihv.cli.dirty.command import dirty as show_map
 
