@@ -11,10 +11,10 @@ from typing import Annotated, TextIO
 
 import typer
 
-from minihv.errors import MinihvError
+from minihv.errors import InternalError, MinihvError
 
-REFUSED, UNWRITABLE, INTERRUPTED, BROKEN_PIPE = 2, 74, 130, 141
-"""Exit statuses: it cannot be done, the output cannot be written, Ctrl-C, nobody reads the output."""
+REFUSED, FAILED, UNWRITABLE, INTERRUPTED, BROKEN_PIPE = 2, 70, 74, 130, 141
+"""Exit statuses: it cannot be done, minihv is wrong, output cannot be written, Ctrl-C, nobody reads it."""
 
 
 def whole_number(text: str | int) -> int:
@@ -323,7 +323,7 @@ def paging(  # noqa: PLR0913 - one parameter for each option
 
 
 def main() -> None:
-    """The entry point: a refusal is one sentence on standard error, and status 2."""
+    """The entry point: a refusal is one sentence on standard error, and status 2; a bug, 70."""
     prepare_streams()
     try:
         try:
@@ -331,7 +331,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except MinihvError as refusal:
-        fail(f"minihv: {refusal}", REFUSED)
+        fail(f"minihv: {refusal}", FAILED if isinstance(refusal, InternalError) else REFUSED)
     except KeyboardInterrupt:
         fail("minihv: interrupted", INTERRUPTED)
     except BrokenPipeError:

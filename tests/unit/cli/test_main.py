@@ -1,4 +1,6 @@
+import faulthandler
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +58,22 @@ def test_refusal_is_one_line_on_standard_error(minihv: CommandLine) -> None:
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith("minihv: ")
     assert done.err.count("\n") == 1
+
+
+def test_death_of_the_engine_is_one_line_on_standard_error_and_status_70(
+    minihv: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        faulthandler.disable()
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    monkeypatch.setattr("minihv.guests.session.GuestSession.run", die)
+    done = minihv("run", "01_hello")
+    assert (done.status, done.out) == (70, "")
+    assert done.err == (
+        "minihv: The engine died of SIGSEGV while it executed the guest: nothing else was harmed; "
+        "please report the guest that did this.\n"
+    )
 
 
 def test_nothing_heavy_is_imported_for_help() -> None:
