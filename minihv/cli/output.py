@@ -54,10 +54,17 @@ class Progress:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output."""
+    """One JSON value on standard output; where that lacks a letter, all beyond ASCII are escaped."""
+    import json
+
     import msgspec
 
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode(value)).decode()
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
+    sys.stdout.write(text + "\n")
 
 
 def print_lines(lines: Sequence["Line"], *, plain: bool) -> None:

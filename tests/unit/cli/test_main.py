@@ -1,4 +1,5 @@
 import faulthandler
+import json
 import os
 import signal
 import subprocess
@@ -124,3 +125,15 @@ def test_letter_that_the_terminal_lacks_is_escaped(guest: GuestWriter) -> None:
         [*COMMAND, "run", str(path)], capture_output=True, text=True, env=environment, check=False
     )
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "\\xe9")
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", "\\u00e9"), ("utf-8", "é"), ("latin-1", "é")])
+def test_letter_that_the_stream_lacks_is_escaped_as_json_does(
+    guest: GuestWriter, encoding: str, shown: str
+) -> None:
+    path = guest("b0c3 e6e9 b0a9 e6e9 faf4")
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    command = [*COMMAND, "run", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert f'"console": "{shown}"'.encode(encoding) in done.stdout
+    assert json.loads(done.stdout.decode(encoding))["console"] == "é"

@@ -1,3 +1,4 @@
+import io
 import json
 import sys
 
@@ -81,6 +82,13 @@ def test_json_is_one_value_and_a_line_end(capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr().out
     assert json.loads(shown) == [{"name": "é", "value": 1}]
     assert shown.endswith("]\n")
+
+
+def test_letter_beyond_16_bits_is_escaped_as_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    bytes_shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_shown, encoding="ascii", write_through=True))
+    print_json({"é": "\U0001f600"})
+    assert bytes_shown.getvalue() == b'{\n  "\\u00e9": "\\ud83d\\ude00"\n}\n'
 
 
 def test_text_of_a_guest_has_no_power_over_a_terminal() -> None:
