@@ -28,6 +28,8 @@ PIECES = {
     "interrupts on": "sti; inc r13; cli",
     "interrupts on, twice": "sti; sti; inc r13; nop; cli",
     "stepped": "push 0x102; popfq; inc r13; nop; push 2; popfq",
+    "stepped exits": "push 0x102; popfq; cpuid; out 0xE9, al; mov rax, cr3; mov cr3, rax; push 2; popfq",
+    "stepped string": "mov esi, esp; mov ecx, 3; mov edx, 0xE9; push 0x102; popfq; rep outsb; push 2; popfq",
     "task priority": "mov ecx, {n} & 15; mov cr8, rcx; mov r13, cr8",
     "debug register": "mov dr1, rax; mov r13, dr1",
     "new page table root": "mov rax, cr3; mov cr3, rax",

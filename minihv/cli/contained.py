@@ -84,7 +84,7 @@ def run_child(work: Callable[[Beat], int], writer: int) -> int:
         sys.stdout.flush()
     except MinihvError as refusal:
         print(f"minihv: {refusal}", file=sys.stderr)
-        status = REFUSED
+        status = status_of(refusal)
     except KeyboardInterrupt:
         print("minihv: interrupted", file=sys.stderr)
         status = INTERRUPTED
@@ -101,6 +101,11 @@ def run_child(work: Callable[[Beat], int], writer: int) -> int:
         traceback.print_exc()
         status = FAILED
     return flushed(status)
+
+
+def status_of(refusal: MinihvError) -> int:
+    """Whether the command asked for what cannot be, or minihv is wrong."""
+    return FAILED if isinstance(refusal, InternalError) else REFUSED
 
 
 def flushed(status: int) -> int:

@@ -11,10 +11,10 @@ from typing import Annotated, TextIO
 
 import typer
 
-from minihv.errors import MinihvError
+from minihv.errors import InternalError, MinihvError
 
-REFUSED, UNWRITABLE, INTERRUPTED, BROKEN_PIPE = 2, 74, 130, 141
-"""Exit statuses: it cannot be done, the output cannot be written, Ctrl-C, nobody reads the output."""
+REFUSED, FAILED, UNWRITABLE, INTERRUPTED, BROKEN_PIPE = 2, 70, 74, 130, 141
+"""Exit statuses: it cannot be done, minihv is wrong, output cannot be written, Ctrl-C, nobody reads it."""
 
 
 def whole_number(text: str | int) -> int:
@@ -96,6 +96,10 @@ def run(  # noqa: PLR0913 - one parameter for each option
     large_pages: Annotated[
         str, typer.Option(metavar="HOW", help="In shadow tables: keep, or split into pages of 4 KiB.")
     ] = "keep",
+    tlb: Annotated[
+        str | None,
+        typer.Option(metavar="SHAPE", help="Model a TLB: 64x4 is 64 sets of 4 ways; 64x4,pdes=32,nested=64."),
+    ] = None,
     blocks: Annotated[
         int | None,
         typer.Option(metavar="N", parser=whole_number, help="Stop after so many executed blocks."),
@@ -119,6 +123,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         policy,
         shadow_frames,
         large_pages,
+        tlb,
         blocks,
         trace,
         as_json,
@@ -232,7 +237,7 @@ def dirty(  # noqa: PLR0913 - one parameter for each option
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
-    """Run a guest, and show which pages it writes over time."""
+    """Run a guest, and show which pages it writes, over time."""
     from minihv.cli.dirty.command import DirtyOptions
     from minihv.cli.dirty.command import dirty as show_map
 
@@ -332,7 +337,7 @@ def paging(  # noqa: PLR0913 - one parameter for each option
 
 
 def main() -> None:
-    """The entry point: a refusal is one sentence on standard error, and status 2."""
+    """The entry point: a refusal is one sentence on standard error, and status 2; a bug, 70."""
     prepare_streams()
     try:
         try:
@@ -340,7 +345,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except MinihvError as refusal:
-        fail(f"minihv: {refusal}", REFUSED)
+        fail(f"minihv: {refusal}", FAILED if isinstance(refusal, InternalError) else REFUSED)
     except KeyboardInterrupt:
         fail("minihv: interrupted", INTERRUPTED)
     except BrokenPipeError:

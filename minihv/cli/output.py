@@ -20,12 +20,12 @@ CONTROL = {
 
 def is_plain(asked: bool) -> bool:
     """Whether to leave colour and movement out: asked for, by NO_COLOR, or where no terminal shows them."""
-    return (
-        asked
-        or bool(os.environ.get("NO_COLOR"))
-        or os.environ.get("TERM") == "dumb"
-        or not sys.stdout.isatty()
-    )
+    return is_asked_for_plain(asked) or not sys.stdout.isatty()
+
+
+def is_asked_for_plain(asked: bool) -> bool:
+    """The same without regard to where it goes: an option, NO_COLOR, or a terminal that is none."""
+    return asked or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def harmless(text: str) -> str:
@@ -37,7 +37,7 @@ class Progress:
     """One line on standard error that says what is going on, if somebody sees it."""
 
     def __init__(self, *, plain: bool = False) -> None:
-        self._moves = sys.stderr.isatty() and not plain
+        self._moves = sys.stderr.isatty() and not is_asked_for_plain(plain)
         self._width = 0
 
     def tell(self, line: str) -> None:
@@ -54,10 +54,17 @@ class Progress:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output."""
+    """One JSON value on standard output; where that lacks a letter, all beyond ASCII are escaped."""
+    import json
+
     import msgspec
 
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode(value)).decode()
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
+    sys.stdout.write(text + "\n")
 
 
 def print_lines(lines: Sequence["Line"], *, plain: bool) -> None:

@@ -132,10 +132,7 @@ def boot(image: Image, write: Write, *, memory_bytes: int, vp_count: int) -> tup
         ConfigurationError: The memory or the number of VPs is absurd, or the image does not fit.
     """
     check_memory(memory_bytes)
-    if not 1 <= vp_count <= MOST_VPS:
-        raise ConfigurationError(
-            f"A guest must have between 1 and {MOST_VPS} VPs, not {vp_count}; choose another --vps."
-        )
+    check_vps(vp_count)
     check_fits(image, memory_bytes)
     for segment in image.segments:
         if segment.content:
@@ -161,6 +158,14 @@ def check_memory(memory_bytes: int) -> None:
         raise ConfigurationError(
             f"The memory of a guest must be a multiple of {PAGE_BYTES:#x} bytes, not {memory_bytes:#x}; "
             f"choose another --memory."
+        )
+
+
+def check_vps(vp_count: int) -> None:
+    """Refuses a number of VPs for which the contract has no stacks."""
+    if not 1 <= vp_count <= MOST_VPS:
+        raise ConfigurationError(
+            f"A guest must have between 1 and {MOST_VPS} VPs, not {vp_count}; choose another --vps."
         )
 
 

@@ -47,6 +47,8 @@ BRAND = b"minihv virtual processor".ljust(48, b"\0")
 PHYSICAL_BITS, LINEAR_BITS = 40, 57
 
 Leaf = tuple[int, int, int, int]
+IDENTITY: Leaf = 7600, 6 << 16 | 1, 0, 0
+"""Build, version 6.1, service pack and branch of the hypervisor that this one resembles."""
 
 
 def words(text: bytes) -> list[int]:
@@ -74,7 +76,7 @@ def processor_leaves(vp_count: int) -> dict[int, Leaf]:
 def hypervisor_leaves(
     privileges: Privilege, vp_count: int, lp_count: int, *, nested_paging: bool
 ) -> dict[int, Leaf]:
-    """The leaves from 0x40000000 on."""
+    """The leaves from 0x40000000 on, as they are before the guest has said who it is."""
     ebx, ecx, edx = words(b"Microsoft Hv")
     frequencies = MiscellaneousFeatures.FREQUENCY_MSRS if privileges & Privilege.ACCESS_FREQUENCY else 0
     hardware = HardwareFeatures.MSR_BITMAPS
@@ -83,7 +85,7 @@ def hypervisor_leaves(
     return {
         HypervisorLeaf.VENDOR: (HypervisorLeaf.HARDWARE_FEATURES, ebx, ecx, edx),
         HypervisorLeaf.INTERFACE: (int.from_bytes(b"Hv#1", "little"), 0, 0, 0),
-        HypervisorLeaf.VERSION: (7600, 6 << 16 | 1, 0, 0),
+        HypervisorLeaf.VERSION: (0, 0, 0, 0),
         HypervisorLeaf.FEATURES: (privileges & 0xFFFF_FFFF, privileges >> 32, 0, frequencies),
         HypervisorLeaf.RECOMMENDATIONS: (Recommendations.RELAXED_TIMING, 0xFFFF_FFFF, 0, 0),
         HypervisorLeaf.LIMITS: (64, lp_count, 0, 0),
@@ -95,9 +97,22 @@ def table(leaves: dict[int, Leaf]) -> Any:
     """A ``struct mhv_cpuid`` that answers ``leaves``, and zeros for everything else."""
     built = ffi.new("struct mhv_cpuid *")
     for leaf, values in leaves.items():
-        kind, number = KINDS.index(leaf & 0xC000_0000), leaf & 0x3FFF_FFFF
-        built.leaf_count[kind] = max(built.leaf_count[kind], number + 1)
-        for register, value in enumerate(values):
-            built.leaves[64 * kind + number][register] = value
+        write_leaf(built, leaf, values)
     built.indexed[0] = 1 << 4 | 1 << 7 | 1 << 0xB | 1 << 0xD
     return built
+
+
+def write_leaf(built: Any, leaf: int, values: Leaf) -> None:
+    """Has the ``struct mhv_cpuid`` answer ``leaf`` with ``values``."""
+    kind, number = KINDS.index(leaf & 0xC000_0000), leaf & 0x3FFF_FFFF
+    built.leaf_count[kind] = max(built.leaf_count[kind], number + 1)
+    for register, value in enumerate(values):
+        built.leaves[64 * kind + number][register] = value
+
+
+def show_identity(built: Any, *, shown: bool) -> None:
+    """The hypervisor says who it is only to a guest that has done so.
+
+    Spec: TLFS, "Hypervisor CPUID Leaf Range", leaf 0x40000002.
+    """
+    write_leaf(built, HypervisorLeaf.VERSION, IDENTITY if shown else (0, 0, 0, 0))

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from minihv.hypervisor.hypervisor import Hypervisor
     from minihv.hypervisor.vp import VirtualProcessor
 
-EXCEPTION = 3
-"""EVENTINJ's type of an exception."""
 DEBUG_CONSOLE_PORT, SHUTDOWN_PORT = 0xE9, 0xF4
 
 Handler = Callable[["Hypervisor", "VirtualProcessor"], None]
@@ -48,7 +46,7 @@ class Exit:
 
 def raise_in_guest(vp: "VirtualProcessor", vector: Vector, error_code: int | None = None) -> None:
     """The instruction that exited raises an exception in the guest instead."""
-    vp.inject(vector, EXCEPTION, error_code)
+    vp.inject(vector, EventType.EXCEPTION, error_code)
 
 
 def on_msr(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
@@ -77,9 +75,11 @@ def on_vmmcall(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
 
 
 def on_hlt(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
-    """HLT: the VP waits for an interrupt, or for good when it takes none; a pending one ends it."""
+    """HLT: the VP waits for an interrupt, or for good when it takes none; a pending one or a trap ends it."""
     vp.advance()
     vp.control.interrupt_shadow = 0
+    if vp.read("rflags") & Rflags.TF:
+        return
     if not vp.read("rflags") & Rflags.IF:
         vp.state = VpState.HALTED
     elif not VirtualInterrupt(vp.control.virtual_interrupt).is_offered:

@@ -14,7 +14,7 @@ from minihv.hypervisor import msrs
 from minihv.hypervisor.exits import TABLE
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.privileges import CHILD, Privilege
-from minihv.hypervisor.scheduler import ALONE_QUANTUM, SHARED_QUANTUM, Scheduler
+from minihv.hypervisor.scheduler import ALONE_QUANTUM, SLOW_QUANTUM, Scheduler
 from minihv.hypervisor.tracing import VpTracer
 from minihv.hypervisor.vp import EXIT_CODE, RIP, VirtualProcessor, VpState
 from minihv.machine import clock
@@ -66,7 +66,8 @@ class Hypervisor:
         trace: Reader | None = None,
     ) -> None:
         self._tracer = VpTracer(trace) if trace is not None else None
-        self.scheduler = Scheduler(lps)
+        core = core or Core.chosen()
+        self.scheduler = Scheduler(lps, SLOW_QUANTUM if core is Core.REFERENCE else ALONE_QUANTUM)
         self.memory = SystemMemory(memory_bytes)
         try:
             self.processor = Processor(self.memory, paging, core)
@@ -145,11 +146,9 @@ class Hypervisor:
 
         ``progress`` is called between rounds with the blocks used so far.
         """
-        used, slow = 0, self.processor.core is Core.REFERENCE
+        used = 0
         while self.scheduler.ready() and (blocks is None or used < blocks) and not self._arrived:
-            turn = SHARED_QUANTUM if slow else ALONE_QUANTUM  # nobody waits for Ctrl-C longer than for a turn
-            left = turn if blocks is None else min(turn, blocks - used)
-            used += self.scheduler.round(self._run_turn, left)
+            used += self.scheduler.round(self._run_turn, None if blocks is None else blocks - used)
             if progress is not None:
                 progress(used)
         return used

@@ -90,10 +90,7 @@ def _write_pat(vp: "VirtualProcessor", value: int) -> bool:
 
 
 def _write_guest_os_id(vp: "VirtualProcessor", value: int) -> bool:
-    partition = vp.partition
-    partition.guest_os_id = value
-    if value == 0:
-        partition.set_hypercall_page(None)
+    vp.partition.identify(value)
     return True
 
 

@@ -56,13 +56,20 @@ class Partition:
         return self.exit_status is not None
 
     def announce(self, vp_count: int, lp_count: int, *, nested_paging: bool) -> None:
-        """Fixes what CPUID says to this partition's VPs, for its whole life."""
+        """Fixes what CPUID says to this partition's VPs, for its whole life; but see ``identify``."""
         leaves = cpuid.processor_leaves(vp_count) | cpuid.hypervisor_leaves(
             self.privileges, vp_count, lp_count, nested_paging=nested_paging
         )
         self._cpuid = cpuid.table(leaves)
         for vp in self.vps:
             vp.handle.cpuid = self._cpuid
+
+    def identify(self, guest_os_id: int) -> None:
+        """The guest says who it is, or with 0 that it is nobody any more."""
+        self.guest_os_id = guest_os_id
+        cpuid.show_identity(self._cpuid, shown=guest_os_id != 0)
+        if guest_os_id == 0:
+            self.set_hypercall_page(None)
 
     def reserve_hypercall_page(self) -> None:
         """Takes the frame of the hypercall page now, so that no guest can run into a lack of frames.

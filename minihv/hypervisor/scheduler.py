@@ -18,6 +18,8 @@ SHARED_QUANTUM = 20_000
 """Blocks in a turn while VPs wait for an LP or run beside each other."""
 ALONE_QUANTUM = 1_000_000
 """Blocks in a turn of the only VP that is ready: nobody waits, so the turn is as long as Ctrl-C allows."""
+SLOW_QUANTUM = 20_000
+"""The same where Python walks the tables, and Ctrl-C would have to wait too long."""
 
 
 @dataclass(slots=True)
@@ -35,9 +37,12 @@ RunTurn = Callable[[VirtualProcessor, int], int]
 
 
 class Scheduler:
-    """Hands the LPs to VPs in rounds. ``rounds`` counts them."""
+    """Hands the LPs to VPs in rounds. ``rounds`` counts them.
 
-    def __init__(self, lp_count: int) -> None:
+    ``alone_quantum`` is the turn of the only VP that is ready: where it ends nothing changes for the guest.
+    """
+
+    def __init__(self, lp_count: int, alone_quantum: int = ALONE_QUANTUM) -> None:
         if not 1 <= lp_count <= MOST_LPS:
             raise ConfigurationError(
                 f"A machine has 1 to {MOST_LPS} logical processors, not {lp_count}: "
@@ -46,6 +51,7 @@ class Scheduler:
         self.lps = [LogicalProcessor(index) for index in range(lp_count)]
         self.queue: deque[VirtualProcessor] = deque()
         self.rounds = 0
+        self._alone_quantum = alone_quantum
 
     @property
     def now(self) -> int:
@@ -67,17 +73,18 @@ class Scheduler:
         """The VPs that could run now, in the order of their turns."""
         return [vp for vp in self.queue if vp.state is VpState.READY and not vp.partition.has_stopped]
 
-    def round(self, run_turn: RunTurn, budget: int) -> int:
+    def round(self, run_turn: RunTurn, budget: int | None = None) -> int:
         """Gives each LP to the next ready VP once, for ``budget`` blocks together. How many were used."""
         ready = self.ready()
-        quantum = ALONE_QUANTUM if len(ready) == 1 else SHARED_QUANTUM
+        quantum = self._alone_quantum if len(ready) == 1 else SHARED_QUANTUM
         start, used_in_all = self.now, 0
         for lp, vp in zip(self.lps, ready, strict=False):
             lp.now = start
-            if vp.partition.has_stopped or used_in_all >= budget:
+            left = quantum if budget is None else min(quantum, budget - used_in_all)
+            if vp.partition.has_stopped or left <= 0:
                 continue
             vp.handle.time_base = start - vp.counters.blocks
-            used = run_turn(vp, min(quantum, budget - used_in_all))
+            used = run_turn(vp, left)
             lp.now += used
             lp.busy += used
             lp.last = vp

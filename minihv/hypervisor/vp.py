@@ -14,6 +14,9 @@ from minihv.hypervisor.msrs import available_msrs
 from minihv.machine.native import ffi
 from minihv.machine.processor import Processor
 from minihv.spec.hypercalls import RegisterName
+from minihv.spec.vmcb import EventType
+from minihv.spec.x86_exceptions import Vector
+from minihv.spec.x86_registers import Dr6, Rflags
 from minihv.terms import Spa
 
 if TYPE_CHECKING:
@@ -58,8 +61,10 @@ IN_VMCB = {"rax", "rsp"}
 GPR_NUMBER = {name: number for number, name in enumerate(GENERAL) if name not in IN_VMCB}
 RCX, RDX = GPR_NUMBER["rcx"], GPR_NUMBER["rdx"]
 """Of ``VirtualProcessor.gpr``."""
-EXIT_CODE, EXIT_INFO_1, NEXT_RIP, RIP, RAX = (at // 8 for at in (0x070, 0x078, 0x0C8, 0x578, 0x5F8))
+EXIT_CODE, EXIT_INFO_1, NEXT_RIP = 0x070 // 8, 0x078 // 8, 0x0C8 // 8
+RFLAGS, RIP, RAX = 0x570 // 8, 0x578 // 8, 0x5F8 // 8
 """Of ``VirtualProcessor.words``.  Spec: AMD APM vol. 2, "VMCB Layout"."""
+TF = int(Rflags.TF)
 SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr")
 TABLES = ("idtr", "gdtr")
 
@@ -150,8 +155,11 @@ class VirtualProcessor:
         self.control.event_injection = event
 
     def advance(self) -> None:
-        """Goes on behind the instruction that exited."""
+        """Goes on behind the instruction that exited; with TF set, by way of the handler of #DB."""
         self.words[RIP] = self.words[NEXT_RIP]
+        if self.words[RFLAGS] & TF:
+            self.write("dr6", self.read("dr6") | Dr6.BS)
+            self.inject(Vector.DB, EventType.EXCEPTION)
 
     def close(self) -> None:
         """Frees the core's part."""

@@ -31,12 +31,12 @@ class Tlb:
                 f"A TLB takes as much memory as it has entries, and there is none for {shape.sets} sets of "
                 f"{shape.ways} ways: choose fewer."
             )
-        self._tlb = ffi.gc(found, lib.mhv_tlb_destroy)
+        self.handle = ffi.gc(found, lib.mhv_tlb_destroy)
 
     @property
     def counters(self) -> TlbCounters:
         """What happened since it was made."""
-        return tlb_counters(self._tlb.counters)
+        return tlb_counters(self.handle.counters)
 
     def translate(
         self, space: AddressSpace, gva: int, access: Access
@@ -44,7 +44,7 @@ class Tlb:
         """What the processor makes of ``access`` to ``gva``."""
         found = ffi.new("struct mhv_walk_result *")
         inputs = c_ram(self.memory), c_space(space), gva, c_access(access)[0]
-        lib.mhv_tlb_translate(self._tlb, *inputs, found)
+        lib.mhv_tlb_translate(self.handle, *inputs, found)
         if found.outcome == lib.MHV_MAPPED and found.second_level == 0:
             return mapping(found)
         return nested_answer(found, gva, access)
@@ -62,28 +62,28 @@ class Tlb:
             each[i] = c_access(access)[0]
         counted = ffi.new("struct mhv_tlb_counters *")
         inputs = c_ram(self.memory), c_space(space), numbers, each, len(numbers)
-        lib.mhv_tlb_translate_each(self._tlb, *inputs, counted)
+        lib.mhv_tlb_translate_each(self.handle, *inputs, counted)
         return tlb_counters(counted)
 
     def flush_page(self, space: AddressSpace, gva: int) -> None:
         """INVLPG."""
-        lib.mhv_tlb_flush_page(self._tlb, space.number, space.partition, gva)
+        lib.mhv_tlb_flush_page(self.handle, space.number, space.partition, gva)
 
     def flush_page_everywhere(self, space: AddressSpace, gva: int) -> None:
         """INVLPGA."""
-        lib.mhv_tlb_flush_page_everywhere(self._tlb, space.partition, gva)
+        lib.mhv_tlb_flush_page_everywhere(self.handle, space.partition, gva)
 
     def flush_address_space(self, space: AddressSpace) -> None:
         """A write to CR3."""
-        lib.mhv_tlb_flush_address_space(self._tlb, space.number, space.partition)
+        lib.mhv_tlb_flush_address_space(self.handle, space.number, space.partition)
 
     def flush_partition(self, space: AddressSpace) -> None:
         """All of the partition."""
-        lib.mhv_tlb_flush_partition(self._tlb, space.partition)
+        lib.mhv_tlb_flush_partition(self.handle, space.partition)
 
     def flush_all(self) -> None:
         """Everything of everybody."""
-        lib.mhv_tlb_flush_all(self._tlb)
+        lib.mhv_tlb_flush_all(self.handle)
 
     def entries(self) -> list[list[tuple[int, int, Entry]]]:
         """Everything held, bank for bank, each entry with its set and its way."""
@@ -91,9 +91,9 @@ class Tlb:
             [
                 (slot // bank.ways, slot % bank.ways, tlb_entry(entry))
                 for slot in range(bank.sets * bank.ways)
-                if (entry := self._tlb.entries[bank.begin + slot]).used
+                if (entry := self.handle.entries[bank.begin + slot]).used
             ]
-            for bank in self._tlb.banks
+            for bank in self.handle.banks
         ]
 
 

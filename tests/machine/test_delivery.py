@@ -19,6 +19,7 @@ from machines import (
 )
 
 from minihv.hypervisor.vp import SegmentValue, VpState
+from minihv.machine.processor import PagingMode
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.x86_exceptions import Vector
 from minihv.spec.x86_registers import Rflags
@@ -268,6 +269,14 @@ def test_page_fault_of_an_access_that_crosses_pages_names_the_second_page() -> N
         machine.run()
         assert machine.vector() == Vector.PF
         assert machine.vp.read("cr2") == 0x20_0000
+
+
+@pytest.mark.parametrize("mode", list(PagingMode))
+def test_fetch_from_an_address_that_is_not_canonical_takes_the_time_of_a_block(mode: PagingMode) -> None:
+    with SmallMachine("mov rax, 0x800000000000; jmp rax", paging=mode) as machine:
+        machine.run()
+        assert machine.vector() == Vector.GP and machine.frame(error_code=True).rip == 1 << 47
+        assert machine.vp.counters.blocks == 3  # the jump, what was not fetched, and the handler
 
 
 def test_handler_that_cannot_be_fetched_uses_up_time_instead_of_hanging() -> None:

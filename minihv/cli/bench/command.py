@@ -37,7 +37,7 @@ def bench(names: list[str], as_json: bool, plain: bool, rounds: int) -> int:
             f"A measurement takes at least one round, not {rounds}: leave --rounds out for 5."
         )
     chosen = choose(names)
-    progress = Progress()
+    progress = Progress(plain=plain)
     rows = measure(chosen, Effort(rounds=rounds, tell=progress.tell), progress)
     progress.clear()
     if as_json:
@@ -59,7 +59,7 @@ def choose(names: Sequence[str]) -> dict[str, Measure]:
         if name not in GROUPS and name not in every:
             raise ConfigurationError(
                 f"The bench has the groups {', '.join(GROUPS)} and no {name!r}"
-                f"{nearest(name, [*GROUPS, *every])}: leave the name out to measure all."
+                f"{nearest(name, [*GROUPS, *every]) or ': leave the name out to measure all.'}"
             )
     wanted = set(names or GROUPS)
     return {name: found for name, found in every.items() if wanted & {name, name.split(".")[0]}}

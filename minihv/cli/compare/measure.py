@@ -13,7 +13,7 @@ import msgspec
 
 from minihv.cli.compare.costs import Costs, modelled_cycles
 from minihv.cli.compare.modes import Mode, open_session
-from minihv.cli.contained import INTERRUPTED, REFUSED, Beat, contained
+from minihv.cli.contained import FAILED, INTERRUPTED, REFUSED, Beat, contained, status_of
 from minihv.errors import ConfigurationError, InternalError, MinihvError
 from minihv.guests.session import Counters
 
@@ -150,7 +150,7 @@ def apart(guest: str, mode: Mode, blocks: int | None) -> Sample:
                 return 0
             except MinihvError as refusal:
                 handed.write(str(refusal).encode())
-                return REFUSED
+                return status_of(refusal)
             except KeyboardInterrupt:
                 return INTERRUPTED
             finally:
@@ -163,6 +163,8 @@ def apart(guest: str, mode: Mode, blocks: int | None) -> Sample:
         raise KeyboardInterrupt
     if status == REFUSED:
         raise ConfigurationError(content.decode())
+    if status == FAILED and content:
+        raise InternalError(content.decode())
     if status:
         raise InternalError(
             f"A run must end well, and that of {guest} under {mode} ended its process with status {status}: "

@@ -103,9 +103,7 @@ enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
     if (invalidates(number, silicon->cr[number] ^ held)) {
         if (vp->shadow)
             vp->shadow->invalidate_all(vp->shadow->user);
-        mhv_walk_cache_forget(&processor->walk_cache);
-        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+        mhv_invalidate_all(processor, vp, number != 3);
     }
-    silicon->rip += instruction.length;
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, instruction.length);
 }

@@ -61,7 +61,7 @@ static struct trouble page_fault(const struct touch *touch)
 
 static const struct trouble NO_TROUBLE = {0};
 
-static bool is_canonical(const struct mhv_silicon *silicon, uint64_t gva)
+bool mhv_is_canonical(const struct mhv_silicon *silicon, uint64_t gva)
 {
     const int spare = silicon->cr[4] & CR4_LA57 ? 7 : 16;
     return (uint64_t)((int64_t)(gva << spare) >> spare) == gva;
@@ -146,7 +146,7 @@ static struct trouble choose_stack(struct mhv_processor *processor,
         return fault(MHV_VECTOR_TS, (silicon->tr.selector & 0xFFFC) + external);
     if (!mhv_guest_read(processor, silicon, silicon->tr.base + offset, SYSTEM_READ, rsp, 8, &touch))
         return page_fault(&touch);
-    return is_canonical(silicon, *rsp) ? NO_TROUBLE : fault(MHV_VECTOR_SS, external);
+    return mhv_is_canonical(silicon, *rsp) ? NO_TROUBLE : fault(MHV_VECTOR_SS, external);
 }
 
 // Step 5: SS, RSP, RFLAGS, CS, RIP and the error code, on a 16-byte boundary.
@@ -169,7 +169,7 @@ static struct trouble push_frame(struct mhv_processor *processor, const struct m
     access.user = new_cpl == 3; // a handler in ring 3 has a stack of ring 3
     access.implicit = new_cpl != 3;
     *rsp = (*rsp & ~UINT64_C(15)) - byte_count;
-    if (!is_canonical(silicon, *rsp))
+    if (!mhv_is_canonical(silicon, *rsp))
         return fault(MHV_VECTOR_SS, external);
     if (!mhv_guest_write(processor, silicon, *rsp, access, frame + skipped, byte_count, &touch))
         return page_fault(&touch);
@@ -208,7 +208,7 @@ static struct trouble deliver_once(struct mhv_processor *processor, struct mhv_s
 
     if (!trouble.is_trouble)
         trouble = read_code_segment(processor, silicon, &gate, external, &code);
-    if (!trouble.is_trouble && !is_canonical(silicon, gate.target))
+    if (!trouble.is_trouble && !mhv_is_canonical(silicon, gate.target))
         trouble = fault(MHV_VECTOR_GP, external);
     if (trouble.is_trouble)
         return trouble;

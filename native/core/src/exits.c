@@ -10,9 +10,11 @@
 
 enum { HYPERCALL_LONG_SPIN_WAIT_FAST = 0x10008, RFLAGS_NONE = 0 };
 
-// The registers of one fast exit, read and written in one call each.
-enum { SLOT_RAX, SLOT_RCX, SLOT_RDX, SLOT_RBX, SLOT_RIP, SLOT_COUNT };
-static int slot_names[SLOT_COUNT] = {MHV_UC_RAX, MHV_UC_RCX, MHV_UC_RDX, MHV_UC_RBX, MHV_UC_RIP};
+// The registers of one fast exit: the first four are read, those from RIP on are written.
+enum { SLOT_RFLAGS, SLOT_RIP, SLOT_RAX, SLOT_RCX, SLOT_RDX, SLOT_RBX, SLOT_COUNT };
+enum { READ_COUNT = SLOT_RCX + 1 };
+static int slot_names[SLOT_COUNT] = {MHV_UC_RFLAGS, MHV_UC_RIP, MHV_UC_RAX,
+                                     MHV_UC_RCX,    MHV_UC_RDX, MHV_UC_RBX};
 
 static void cpuid(const struct mhv_vp *vp, uint64_t *slots)
 {
@@ -50,26 +52,24 @@ static void read_time(const struct mhv_processor *processor, const struct mhv_vp
 
 // The shapes that are answered on the spot; any other (a redundant prefix, RDTSCP) takes the long
 // way.
-static bool shape(uint32_t code, uint8_t *bytes, uint32_t *byte_count)
+struct shape {
+    uint32_t code;
+    uint8_t bytes[3];
+    uint8_t byte_count;
+    uint8_t last_slot; // that is written
+};
+static const struct shape *shape_of(uint32_t code)
 {
-    static const struct {
-        uint32_t code;
-        uint8_t bytes[3];
-        uint8_t byte_count;
-    } shapes[] = {
-        {MHV_SVM_EXIT_CPUID, {0x0F, 0xA2}, 2},
-        {MHV_SVM_EXIT_RDTSC, {0x0F, 0x31}, 2},
-        {MHV_SVM_EXIT_VMMCALL, {0x0F, 0x01, 0xD9}, 3},
+    static const struct shape shapes[] = {
+        {MHV_SVM_EXIT_CPUID, {0x0F, 0xA2}, 2, SLOT_RBX},
+        {MHV_SVM_EXIT_RDTSC, {0x0F, 0x31}, 2, SLOT_RDX},
+        {MHV_SVM_EXIT_VMMCALL, {0x0F, 0x01, 0xD9}, 3, SLOT_RAX},
     };
 
-    for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        if (shapes[i].code != code)
-            continue;
-        memcpy(bytes, shapes[i].bytes, 3);
-        *byte_count = shapes[i].byte_count;
-        return true;
-    }
-    return false;
+    for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (shapes[i].code == code)
+            return &shapes[i];
+    return NULL;
 }
 
 static struct seen *seen_at(struct mhv_processor *processor, uint64_t rip)
@@ -97,18 +97,19 @@ static bool is_requested(const struct mhv_vp *vp, uint32_t code)
 // Called inside the engine's hook. True: answered, the guest goes on behind the instruction.
 bool mhv_exit_in_core(struct mhv_processor *processor, struct mhv_vp *vp, uint32_t code)
 {
+    const struct shape *shape = shape_of(code);
     uint64_t slots[SLOT_COUNT];
-    void *values[SLOT_COUNT] = {&slots[0], &slots[1], &slots[2], &slots[3], &slots[4]};
-    uint8_t bytes[4];
-    uint32_t byte_count;
+    void *values[SLOT_COUNT] = {&slots[0], &slots[1], &slots[2], &slots[3], &slots[4], &slots[5]};
     uint16_t cs = 0;
 
-    if (!shape(code, bytes, &byte_count) || mhv_trace_is_full(vp))
+    if (!shape || mhv_trace_is_full(vp))
         return false;
-    processor->api.reg_read_batch(processor->engine, slot_names, values, SLOT_COUNT);
+    processor->api.reg_read_batch(processor->engine, slot_names, values, READ_COUNT);
+    if (slots[SLOT_RFLAGS] & RFLAGS_TF)
+        return false; // a #DB is to follow
     const struct seen *seen = seen_at(processor, slots[SLOT_RIP]);
     if (seen->rip != slots[SLOT_RIP] || seen->fetch_fills != processor->fetch_fills ||
-        memcmp(processor->ram.bytes + seen->spa, bytes, byte_count) != 0)
+        memcmp(processor->ram.bytes + seen->spa, shape->bytes, shape->byte_count) != 0)
         return false;
     if (code == MHV_SVM_EXIT_VMMCALL) {
         processor->api.reg_read(processor->engine, MHV_UC_CS, &cs);
@@ -117,12 +118,13 @@ bool mhv_exit_in_core(struct mhv_processor *processor, struct mhv_vp *vp, uint32
     }
     if (!answer(processor, vp, code, slots))
         return false;
-    slots[SLOT_RIP] += byte_count;
-    processor->api.reg_write_batch(processor->engine, slot_names, values, SLOT_COUNT);
     if (code != MHV_SVM_EXIT_RDTSC || is_requested(vp, code)) {
-        mhv_tell(vp, processor->blocks, MHV_TRACE_EXIT, slots[SLOT_RIP] - byte_count, code, 0, 0);
+        mhv_tell(vp, processor->blocks, MHV_TRACE_EXIT, slots[SLOT_RIP], code, 0, 0);
         vp->counters.exits[code]++;
     }
+    slots[SLOT_RIP] += shape->byte_count;
+    processor->api.reg_write_batch(processor->engine, slot_names + SLOT_RIP, values + SLOT_RIP,
+                                   shape->last_slot);
     return true;
 }
 
@@ -150,10 +152,11 @@ enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
     struct mhv_instruction instruction;
     uint8_t bytes[INSTRUCTION_BYTES];
     uint64_t *gpr = silicon->gpr;
-    uint64_t slots[SLOT_COUNT] = {gpr[MHV_RAX], gpr[MHV_RCX], gpr[MHV_RDX], gpr[MHV_RBX],
-                                  silicon->rip};
-    uint8_t pattern[4];
-    uint32_t byte_count;
+    uint64_t slots[SLOT_COUNT] = {[SLOT_RAX] = gpr[MHV_RAX],
+                                  [SLOT_RCX] = gpr[MHV_RCX],
+                                  [SLOT_RDX] = gpr[MHV_RDX],
+                                  [SLOT_RBX] = gpr[MHV_RBX]};
+    const struct shape *shape = shape_of(code);
 
     mhv_instruction_at(processor, silicon, &instruction, bytes);
     if (code < MHV_SVM_EXIT_NPF) {
@@ -162,10 +165,10 @@ enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
         memcpy(vp->vmcb->control.fetched_bytes, bytes, INSTRUCTION_BYTES);
     }
     mhv_exit(vp, processor->blocks, code, silicon->error_code, 0);
-    if (!shape(code, pattern, &byte_count) || code == MHV_SVM_EXIT_RDTSC)
+    if (!shape || code == MHV_SVM_EXIT_RDTSC)
         return NEXT_EXIT;
-    if (instruction.length == byte_count)
-        remember(processor, silicon, byte_count);
+    if (instruction.length == shape->byte_count)
+        remember(processor, silicon, shape->byte_count);
     if ((code == MHV_SVM_EXIT_VMMCALL && mhv_cpl(silicon) != 0) ||
         !answer(processor, vp, code, slots))
         return NEXT_EXIT;
@@ -173,6 +176,5 @@ enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
     gpr[MHV_RCX] = slots[SLOT_RCX];
     gpr[MHV_RDX] = slots[SLOT_RDX];
     gpr[MHV_RBX] = slots[SLOT_RBX];
-    silicon->rip += instruction.length;
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, instruction.length);
 }

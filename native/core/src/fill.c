@@ -42,11 +42,6 @@ static bool refuse(struct mhv_processor *processor, enum event_kind kind, uint64
     return false;
 }
 
-static void flush_tlb(struct mhv_processor *processor)
-{
-    processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
-}
-
 // The guard reads a frame once after each change, before the translator does.
 static bool suspect(struct mhv_processor *processor, uint64_t frame)
 {
@@ -70,7 +65,7 @@ static bool fill_fetch(struct mhv_processor *processor, uint64_t spa, struct mhv
         return refuse(processor, EVENT_SUSPECT, spa);
     if (*flags & MHV_FRAME_WRITABLE) {
         *flags &= (uint8_t)~MHV_FRAME_WRITABLE;
-        flush_tlb(processor);
+        mhv_flush_tlb(processor);
     }
     *flags |= MHV_FRAME_FETCHED;
     processor->fetch_fills++;
@@ -108,7 +103,7 @@ static bool fill_write(struct mhv_processor *processor, uint64_t spa, struct mhv
         return refuse(processor, EVENT_FLIP, spa);
     *flags |=
         MHV_FRAME_WRITABLE; // so that the next fetch is seen, and the guard reads what was written
-    flush_tlb(processor);
+    mhv_flush_tlb(processor);
     return answer(fill, ALIAS + spa, MHV_UC_PROT_READ | MHV_UC_PROT_WRITE);
 }
 
@@ -195,12 +190,29 @@ static void walk_tables(struct mhv_processor *processor, const struct mhv_paging
         return;
     }
     const struct mhv_paging second = mhv_second_paging(processor->vp);
-    if (processor->caches && !processor->foreign_walker)
+    if (processor->tlb)
+        mhv_modelled_walk(processor, guest, &second, page, access, found);
+    else if (processor->caches && !processor->foreign_walker)
         mhv_nested_walk_cached(&processor->ram, guest, &second, page, access,
                                &processor->walk_cache, found);
     else
         processor->walker.walk(processor->walker.user, guest, &second, page, &access, found);
+    counters->tlb_fills += found->references > 0 || !processor->tlb;
     counters->walk_references += found->references;
+}
+
+// A translation that was found, with the region of the engine's memory that suits the access.
+static bool fill_mapped(struct mhv_processor *processor, const struct mhv_walk_result *found,
+                        uint8_t kind, struct mhv_engine_fill *fill)
+{
+    const uint64_t spa = found->spa & ~(uint64_t)(PAGE_BYTES - 1);
+
+    if (found->outcome == MHV_EMULATE)
+        return fill_emulated(processor, spa, fill);
+    if (kind == MHV_EXECUTE)
+        return fill_fetch(processor, spa, fill);
+    return kind == MHV_WRITE ? fill_write(processor, spa, fill)
+                             : fill_read(processor, found, spa, fill);
 }
 
 static bool fill_guest(struct mhv_processor *processor, uint64_t page, int type,
@@ -212,24 +224,19 @@ static bool fill_guest(struct mhv_processor *processor, uint64_t page, int type,
     if (type == MHV_UC_MEM_FETCH && processor->step == STEP_LAST)
         return refuse(processor, EVENT_STEPPED, 0); // the step is done; what follows can wait
     struct mhv_access access = access_of(processor, type);
-    processor->vp->counters.tlb_fills++;
     walk_tables(processor, guest, page, access, &found);
     if (found.outcome == MHV_PAGE_FAULT && access.user && access.kind != MHV_EXECUTE &&
         is_descriptor_read(processor, page)) {
         access.implicit = true;
         walk_tables(processor, guest, page, access, &found);
     }
-    if (found.outcome != MHV_MAPPED && found.outcome != MHV_EMULATE)
+    if ((found.outcome != MHV_MAPPED && found.outcome != MHV_EMULATE) ||
+        found.spa >= processor->ram.byte_count)
         return remember_fault(processor, &found, access, page);
-    const uint64_t spa = found.spa & ~(uint64_t)(PAGE_BYTES - 1);
-    if (spa >= processor->ram.byte_count)
-        return remember_fault(processor, &found, access, page);
-    if (found.outcome == MHV_EMULATE)
-        return fill_emulated(processor, spa, fill);
-    if (access.kind == MHV_EXECUTE)
-        return fill_fetch(processor, spa, fill);
-    return access.kind == MHV_WRITE ? fill_write(processor, spa, fill)
-                                    : fill_read(processor, &found, spa, fill);
+    const bool filled = fill_mapped(processor, &found, access.kind, fill);
+    if (filled && found.page_bytes > PAGE_BYTES) // behind the flush that the fill may have made
+        mhv_remember_large_page(processor, page, found.page_bytes);
+    return filled;
 }
 
 bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *fill, void *user)
@@ -253,12 +260,12 @@ void mhv_drop_blocks(struct mhv_processor *processor, uint64_t frame)
 {
     struct mhv_memory *memory = processor->memory;
 
-    flush_tlb(processor);
+    mhv_flush_tlb(processor);
     processor->dropping_frame = frame + 1;
     processor->api.ctl(processor->engine, MHV_UC_CTL_REMOVE_CACHE, DROP_PAGE,
                        DROP_PAGE + PAGE_BYTES);
     processor->dropping_frame = 0;
-    flush_tlb(processor);
+    mhv_flush_tlb(processor);
     memory->frame_flags[frame] &=
         (uint8_t)~(MHV_FRAME_FETCHED | MHV_FRAME_SCANNED | MHV_FRAME_SUSPECT);
     memory->frame_flipped[frame] = processor->epoch;

@@ -34,6 +34,7 @@ enum {
     EFER_LMA = 1 << MHV_EFER_LMA,
     EFER_NXE = 1 << MHV_EFER_NXE,
     EFER_SVME = 1 << MHV_EFER_SVME,
+    DR6_BS = 1 << MHV_DR6_BS,
     RFLAGS_ZF = 1 << MHV_RFLAGS_ZF,
     RFLAGS_TF = 1 << MHV_RFLAGS_TF,
     RFLAGS_IF = 1 << MHV_RFLAGS_IF,
@@ -56,6 +57,7 @@ enum event_kind {
     EVENT_EMULATE, // a write that ring -1 makes, to a frame whose translated blocks are in use
     EVENT_SUSPECT, // a fetch from a frame whose code could kill the engine: go on one by one
     EVENT_SYSCALL,
+    EVENT_SYSENTER,
     EVENT_PORT,
 };
 
@@ -104,6 +106,7 @@ struct mhv_processor {
     struct mhv_walker walker;
     struct mhv_paging guest;          // of the VP, since it was entered
     struct mhv_paging one_stage;      // shadow paging: what steers the walk in its place
+    struct mhv_tlb *tlb;              // modelled, in front of the walk; NULL: there is none
     bool foreign_walker;              // `walker` is not the native one
     bool caches;                      // of the native walker are in use
     struct mhv_walk_cache walk_cache; // of the native walker; emptied by mhv_processor_flush
@@ -131,8 +134,9 @@ struct mhv_processor {
     uint64_t
         invalid_address_offset; // where the engine keeps the address of its last refused access
     struct seen seen[SEEN_COUNT];
-    uint64_t fetch_fills;            // translations of code that the engine was given so far
-    uint64_t block_begin, block_end; // single steps: the block that is being stepped through
+    uint64_t large_begin, large_last; // GVAs that the large pages in the engine's TLB span
+    uint64_t fetch_fills;             // translations of code that the engine was given so far
+    uint64_t block_begin, block_end;  // single steps: the block that is being stepped through
     uint64_t block_next, block_print;
     int engine_error;
 };
@@ -196,6 +200,11 @@ bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *f
 void mhv_drop_blocks(struct mhv_processor *processor, uint64_t frame);
 void mhv_drop_stale(struct mhv_processor *processor);
 
+// modelled.c
+void mhv_modelled_walk(struct mhv_processor *processor, const struct mhv_paging *first,
+                       const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
+                       struct mhv_walk_result *ret);
+
 // shadow_exits.c
 void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *guest, uint64_t gva,
                      struct mhv_access access, struct mhv_walk_result *ret);
@@ -211,8 +220,14 @@ void mhv_on_emulated_write(void *engine, uint64_t spa, unsigned int byte_count, 
 bool mhv_memory_operand(const struct mhv_silicon *silicon,
                         const struct mhv_instruction *instruction, uint64_t *gva);
 
-// switch.c
+// flush.c
+void mhv_flush_tlb(struct mhv_processor *processor);
 void mhv_flush_page(struct mhv_processor *processor, uint64_t gva);
+void mhv_invalidate_all(struct mhv_processor *processor, const struct mhv_vp *vp, bool globally);
+void mhv_invalidate_address(struct mhv_processor *processor, const struct mhv_vp *vp, uint64_t gva);
+void mhv_remember_large_page(struct mhv_processor *processor, uint64_t gva, uint64_t page_bytes);
+enum next mhv_invalidate_page(struct mhv_processor *processor, struct mhv_vp *vp,
+                              struct mhv_silicon *silicon);
 
 // trap.c
 void mhv_on_block(void *engine, uint64_t address, uint32_t byte_count, void *user);
@@ -220,6 +235,7 @@ void mhv_on_trap(void *engine, uint32_t number, void *user);
 uint32_t mhv_on_in(void *engine, uint32_t port, int byte_count, void *user);
 void mhv_on_out(void *engine, uint32_t port, int byte_count, uint32_t value, void *user);
 void mhv_on_syscall(void *engine, void *user);
+void mhv_on_sysenter(void *engine, void *user);
 
 // translate.c
 struct mhv_paging mhv_guest_paging(const struct mhv_silicon *silicon);
@@ -238,6 +254,7 @@ uint32_t mhv_cpl(const struct mhv_silicon *silicon);
 bool mhv_in_long_code(const struct mhv_silicon *silicon);
 
 // deliver.c
+bool mhv_is_canonical(const struct mhv_silicon *silicon, uint64_t gva);
 enum next mhv_deliver(struct mhv_processor *processor, struct mhv_vp *vp,
                       struct mhv_silicon *silicon, struct delivery delivery);
 enum next mhv_raise(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon,
@@ -251,6 +268,8 @@ enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
                           struct mhv_silicon *silicon, uint32_t code);
 
 // microcode.c
+enum next mhv_complete(struct mhv_processor *processor, struct mhv_vp *vp,
+                       struct mhv_silicon *silicon, uint32_t byte_count);
 enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp,
                       struct mhv_silicon *silicon);
 enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp *vp,

@@ -24,6 +24,18 @@ uint64_t mhv_tsc(const struct mhv_processor *processor, const struct mhv_vp *vp)
     return (vp->time_base + processor->blocks) * MHV_TICKS_PER_BLOCK + vp->vmcb->control.tsc_offset;
 }
 
+// The instruction that was carried out here is done: on behind its `byte_count` bytes, and a #DB if
+// RFLAGS.TF asks for one after each instruction.
+enum next mhv_complete(struct mhv_processor *processor, struct mhv_vp *vp,
+                       struct mhv_silicon *silicon, uint32_t byte_count)
+{
+    silicon->rip += byte_count;
+    if (!(mhv_silicon_rflags(silicon) & RFLAGS_TF))
+        return NEXT_GO_ON;
+    silicon->dr[6] |= DR6_BS;
+    return mhv_raise(processor, vp, silicon, MHV_VECTOR_DB, false, 0);
+}
+
 enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp,
                       struct mhv_silicon *silicon)
 {
@@ -44,7 +56,7 @@ enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp,
                              (struct mhv_silicon_segment){selector + 8, 0, 0xFFFFFFFF, DATA_FLAGS});
     mhv_silicon_load_segment(silicon, MHV_CS,
                              (struct mhv_silicon_segment){selector, 0, 0xFFFFFFFF, CODE_64_FLAGS});
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, 0); // with TF as the mask leaves it
 }
 
 enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp *vp,
@@ -55,8 +67,9 @@ enum next mhv_software_interrupt(struct mhv_processor *processor, struct mhv_vp 
 
     if (!mhv_instruction_at(processor, silicon, &instruction, bytes))
         return NEXT_GO_ON; // it is no longer there: fetch again
-    const uint8_t vector =
-        instruction.opcode == 0xCC ? MHV_VECTOR_BP : (uint8_t)instruction.immediate;
+    const uint8_t vector = instruction.opcode == 0xCC   ? MHV_VECTOR_BP
+                           : instruction.opcode == 0xCE ? MHV_VECTOR_OF // INTO
+                                                        : (uint8_t)instruction.immediate;
     return mhv_deliver(processor, vp, silicon,
                        (struct delivery){.vector = vector,
                                          .type = DELIVER_SOFTWARE,
@@ -93,8 +106,7 @@ enum next mhv_move_debug(struct mhv_processor *processor, struct mhv_vp *vp,
         return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     else
         *debug = number == 7 ? *general | 0x400 : number == 6 ? *general | 0xFFFF0FF0 : *general;
-    silicon->rip += instruction.length;
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, instruction.length);
 }
 
 // MOV to and from CR8, which is V_TPR of the VMCB: the general register is in modrm bits 2:0.
@@ -114,8 +126,7 @@ enum next mhv_move_task_priority(struct mhv_processor *processor, struct mhv_vp 
         *virtual_interrupt = (*virtual_interrupt & ~(uint64_t)V_TPR) | *general;
     else
         *general = *virtual_interrupt & V_TPR;
-    silicon->rip += instruction.length;
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, instruction.length);
 }
 
 // RDTSC and RDTSCP, when the hypervisor does not intercept them.
@@ -132,6 +143,5 @@ enum next mhv_read_time(struct mhv_processor *processor, struct mhv_vp *vp,
     silicon->gpr[MHV_RDX] = tsc >> 32;
     if (instruction.opcode == 0x01)
         silicon->gpr[MHV_RCX] = (uint32_t)vp->tsc_aux;
-    silicon->rip += instruction.length;
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, instruction.length);
 }

@@ -133,9 +133,8 @@ static enum next finish_string(struct mhv_processor *processor, struct mhv_vp *v
     if (port->is_repeated)
         advance(&silicon->gpr[MHV_RCX], -1, short_address);
     const uint64_t left = short_address ? (uint32_t)silicon->gpr[MHV_RCX] : silicon->gpr[MHV_RCX];
-    if (!port->is_repeated || left == 0)
-        silicon->rip += port->instruction_bytes;
-    return NEXT_GO_ON;
+    const bool goes_on = port->is_repeated && left != 0;
+    return mhv_complete(processor, vp, silicon, goes_on ? 0 : port->instruction_bytes);
 }
 
 enum next mhv_finish_port(struct mhv_processor *processor, struct mhv_vp *vp,
@@ -145,6 +144,5 @@ enum next mhv_finish_port(struct mhv_processor *processor, struct mhv_vp *vp,
         return finish_string(processor, vp, silicon);
     if (vp->port_access.is_in)
         set_accumulator(silicon, &vp->port_access);
-    silicon->rip += vp->port_access.instruction_bytes;
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, vp->port_access.instruction_bytes);
 }

@@ -121,6 +121,8 @@ static bool open_engine(struct mhv_processor *processor)
            add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_out, MHV_UC_INS_OUT) &&
            add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_syscall,
                     MHV_UC_INS_SYSCALL) &&
+           add_hook(processor, MHV_UC_HOOK_INSN, (generic_hook)mhv_on_sysenter,
+                    MHV_UC_INS_SYSENTER) &&
            api->context_alloc(engine, &processor->host_context) == MHV_UC_OK;
 }
 
@@ -267,6 +269,11 @@ void mhv_processor_set_caches(struct mhv_processor *processor, bool caches)
     processor->caches = caches;
 }
 
+void mhv_processor_set_tlb(struct mhv_processor *processor, struct mhv_tlb *tlb)
+{
+    processor->tlb = tlb;
+}
+
 int mhv_processor_engine_error(const struct mhv_processor *processor)
 {
     return processor->engine_error;
@@ -280,7 +287,9 @@ bool mhv_processor_is_executing(const struct mhv_processor *processor)
 void mhv_processor_flush(struct mhv_processor *processor)
 {
     processor->walk_cache = (struct mhv_walk_cache){0};
-    processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+    if (processor->tlb)
+        mhv_tlb_flush_all(processor->tlb);
+    mhv_flush_tlb(processor);
 }
 
 struct mhv_vp *mhv_vp_create(struct mhv_processor *processor, uint64_t vmcb_spa)

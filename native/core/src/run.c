@@ -54,6 +54,36 @@ static bool begin_unfetched(struct mhv_processor *processor)
     return true;
 }
 
+static uint64_t exit_info_2(const struct mhv_processor *processor)
+{
+    const struct mhv_vmcb *effective =
+        (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
+
+    return effective->control.exit_info_2;
+}
+
+// An exception that the engine found. Only with hardware paging is a page fault or a fetch from an
+// address that is not canonical one of them.
+static enum next handle_exception(struct mhv_processor *processor, struct mhv_vp *vp,
+                                  struct mhv_silicon *silicon, uint8_t vector)
+{
+    const bool is_page_fault = vector == MHV_VECTOR_PF;
+    const bool has_code = vector == MHV_VECTOR_DF || vector == MHV_VECTOR_AC ||
+                          (vector >= MHV_VECTOR_TS && vector <= MHV_VECTOR_PF);
+    struct touch touch = {.result = {.outcome = MHV_PAGE_FAULT, .error_code = silicon->error_code}};
+
+    if (is_page_fault)
+        touch.gva = exit_info_2(processor);
+    const bool is_unfetched =
+        is_page_fault ? silicon->error_code & PF_FETCH || touch.gva == silicon->rip
+                      : vector == MHV_VECTOR_GP && !mhv_is_canonical(silicon, silicon->rip);
+    if (is_unfetched && !begin_unfetched(processor))
+        return NEXT_GO_ON;
+    if (is_page_fault)
+        return mhv_refuse(processor, vp, silicon, &touch);
+    return mhv_raise(processor, vp, silicon, vector, has_code, silicon->error_code);
+}
+
 // An exception that the engine found, or an intercept.
 static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
                              struct mhv_silicon *silicon)
@@ -63,22 +93,8 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
     const uint32_t requested_1 = vp->vmcb->control.intercept_instructions1;
     const uint32_t requested_2 = vp->vmcb->control.intercept_instructions2;
 
-    if (code >= MHV_SVM_EXIT_EXCP0 && code < MHV_SVM_EXIT_EXCP0 + 32) {
-        const uint8_t vector = (uint8_t)(code - MHV_SVM_EXIT_EXCP0);
-        const bool has_code = vector == MHV_VECTOR_DF ||
-                              (vector >= MHV_VECTOR_TS && vector <= MHV_VECTOR_PF) || vector == 17;
-        if (vector != MHV_VECTOR_PF)
-            return mhv_raise(processor, vp, silicon, vector, has_code, silicon->error_code);
-        const struct mhv_vmcb *effective =
-            (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
-        struct touch touch = {.gva = effective->control.exit_info_2};
-        touch.result.outcome = MHV_PAGE_FAULT;
-        touch.result.error_code = silicon->error_code;
-        if ((silicon->error_code & PF_FETCH || touch.gva == silicon->rip) &&
-            !begin_unfetched(processor))
-            return NEXT_GO_ON;
-        return mhv_refuse(processor, vp, silicon, &touch);
-    }
+    if (code >= MHV_SVM_EXIT_EXCP0 && code < MHV_SVM_EXIT_EXCP0 + 32)
+        return handle_exception(processor, vp, silicon, (uint8_t)(code - MHV_SVM_EXIT_EXCP0));
     if (mhv_is_shadow_exit(vp, code))
         return mhv_shadow_exit(processor, vp, silicon, code);
     if ((code == MHV_SVM_EXIT_CR8_READ && !(vp->vmcb->control.intercept_cr_read >> 8 & 1)) ||
@@ -90,6 +106,8 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
         return mhv_move_debug(processor, vp, silicon);
     if (code == MHV_SVM_EXIT_SWINT && !(requested_1 >> (code - 0x60) & 1))
         return mhv_software_interrupt(processor, vp, silicon);
+    if (code == MHV_SVM_EXIT_INVLPG && !(requested_1 >> (code - 0x60) & 1))
+        return mhv_invalidate_page(processor, vp, silicon);
     if (code == MHV_SVM_EXIT_RDTSC && !(requested_1 >> (code - 0x60) & 1))
         return mhv_read_time(processor, vp, silicon);
     if (code >= MHV_SVM_EXIT_VMRUN && code <= MHV_SVM_EXIT_SKINIT &&
@@ -98,9 +116,7 @@ static enum next handle_trap(struct mhv_processor *processor, struct mhv_vp *vp,
     if (code == MHV_SVM_EXIT_NPF) {
         if (silicon->error_code & PF_FETCH && !begin_unfetched(processor))
             return NEXT_GO_ON;
-        const struct mhv_vmcb *effective =
-            (const void *)(processor->ram.bytes + processor->stub_spa + PAGE_BYTES);
-        mhv_exit(vp, processor->blocks, code, silicon->error_code, effective->control.exit_info_2);
+        mhv_exit(vp, processor->blocks, code, silicon->error_code, exit_info_2(processor));
         return NEXT_EXIT;
     }
     return mhv_handle_exit(processor, vp, silicon, code);
@@ -140,6 +156,9 @@ enum next mhv_handle(struct mhv_processor *processor, struct mhv_vp *vp,
     case EVENT_SYSCALL:
         silicon->gpr[MHV_RCX] = processor->aborted_rcx;
         return mhv_syscall(processor, vp, silicon);
+    case EVENT_SYSENTER: // AMD processors have it in legacy mode only
+        silicon->gpr[MHV_RCX] = processor->aborted_rcx;
+        return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
     case EVENT_PORT:
         return mhv_port(processor, vp, silicon);
     default:
@@ -206,7 +225,8 @@ bool mhv_enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
     processor->one_stage.nxe = processor->one_stage.wp = true;
     processor->epoch = (uint32_t)(processor->blocks >> 28) + 1;
     mhv_drop_stale(processor);
-    const bool attentive = processor->step != STEP_NONE || processor->stop_on_window || vp->watches;
+    const bool attentive =
+        processor->step != STEP_NONE || processor->tlb || processor->stop_on_window || vp->watches;
     processor->stop_at = attentive ? 0 : processor->limit;
     processor->in_shadow = silicon->hflags & MHV_HF_INHIBIT;
     if (api->context_restore(processor->engine, vp->context) != MHV_UC_OK)
@@ -228,12 +248,12 @@ static bool go_on(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv
     const bool entered = mhv_step_once(processor, vp, silicon);
     if (processor->stepping_emulated) {
         processor->stepping_emulated = false;
-        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+        mhv_flush_tlb(processor);
         return entered;
     }
     if (!fetch_is_suspect(processor, silicon)) {
         processor->stepping_suspects = false;
-        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+        mhv_flush_tlb(processor);
     }
     return entered;
 }

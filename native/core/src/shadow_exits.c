@@ -37,8 +37,11 @@ static void forget_what_is_stale(struct mhv_processor *processor,
 {
     mhv_walk_cache_forget(&processor->walk_cache);
     processor->one_stage.root = ROOT_UNKNOWN;
-    if (service->take_stale(service->user))
-        processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+    if (!service->take_stale(service->user))
+        return;
+    if (processor->tlb)
+        mhv_tlb_flush_all(processor->tlb);
+    mhv_flush_tlb(processor);
 }
 
 // A miss of the TLB. Where the shadow tables refuse, ring -1 is asked once; what it makes of that
@@ -55,10 +58,13 @@ void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *g
             paging->root = service->root(service->user, guest);
         if (paging->root == UINT64_MAX)
             *ret = (struct mhv_walk_result){.outcome = MHV_PAGE_FAULT};
+        else if (processor->tlb)
+            mhv_modelled_walk(processor, paging, NULL, gva, access, ret);
         else if (processor->foreign_walker)
             processor->walker.walk(processor->walker.user, paging, NULL, gva, &access, ret);
         else
             mhv_walk_cached(&processor->ram, paging, gva, access, &processor->walk_cache, ret);
+        counters->tlb_fills += ret->references > 0 || !processor->tlb;
         counters->walk_references += ret->references;
         ret->spa = ret->gpa;
         if (ret->outcome != MHV_PAGE_FAULT || filled)
@@ -73,7 +79,6 @@ void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *g
         if (ret->outcome != MHV_MAPPED)
             return;
         counters->shadow_fills++;
-        counters->tlb_fills++;
     }
 }
 
@@ -152,11 +157,11 @@ static void invalidate_page(struct mhv_processor *processor, struct mhv_vp *vp,
     if (mhv_memory_operand(silicon, instruction, &gva)) {
         service->invalidate_page(service->user, &guest, gva);
         forget_what_is_stale(processor, service);
-        mhv_flush_page(processor, gva);
+        mhv_invalidate_address(processor, vp, gva);
         return;
     }
     service->invalidate_all(service->user);
-    processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+    mhv_invalidate_all(processor, vp, true);
 }
 
 // With the whole state at hand.
@@ -173,10 +178,10 @@ enum next mhv_shadow_exit(struct mhv_processor *processor, struct mhv_vp *vp,
         return NEXT_GO_ON;
     if (code == MHV_SVM_EXIT_CR3_READ) {
         silicon->gpr[(instruction.modrm & 7) | (instruction.rex & 1) << 3] = silicon->cr[3];
-        processor->blocks--; // it ends no block: what follows is the rest of this one
+        if (!(mhv_silicon_rflags(silicon) & RFLAGS_TF))
+            processor->blocks--; // it ends no block: what follows is the rest of this one
     } else {
         invalidate_page(processor, vp, silicon, &instruction);
     }
-    silicon->rip += instruction.length;
-    return NEXT_GO_ON;
+    return mhv_complete(processor, vp, silicon, instruction.length);
 }

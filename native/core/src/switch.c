@@ -7,9 +7,9 @@
 //             host state is not reloaded from the host save area but from a saved context.
 //
 // The engine runs under an *effective* VMCB: the hypervisor's, with the intercepts added that the
-// processor itself needs to complete the emulation (exceptions, INT n, RDTSC, CR8, debug registers,
-// writes to CR0, CR3 and CR4). An intercept that the hypervisor did not ask for never becomes a
-// #VMEXIT (run.c).
+// processor itself needs to complete the emulation (exceptions, INT n, RDTSC, INVLPG, CR8, debug
+// registers, writes to CR0, CR3 and CR4). An intercept that the hypervisor did not ask for never
+// becomes a #VMEXIT (run.c).
 
 #include "inside.h"
 
@@ -19,6 +19,7 @@ enum {
     INTERCEPT_1_OURS = 1 << 14 | 1 << 21 | 1 << 24 | 1 << 26 |
         1 << 28,                       // RDTSC, INTn, HLT, INVLPGA, MSR
     INTERCEPT_2_OURS = 0x7F | 1 << 13, // VMRUN ... SKINIT, XSETBV
+    INTERCEPT_INVLPG = 1 << 25,
     CR0_CR3_CR4 = 1 << 0 | 1 << 3 | 1 << 4,
     CR8 = 1 << 8,
     FLUSH_TLB = 1,
@@ -42,6 +43,9 @@ static void build_effective(struct mhv_processor *processor, const struct mhv_vp
     control->intercept_exceptions = 0xFFFFFFFF;
     control->intercept_instructions1 |= INTERCEPT_1_OURS;
     control->intercept_instructions2 |= INTERCEPT_2_OURS;
+    if (!hardware)
+        control->intercept_instructions1 |=
+            INTERCEPT_INVLPG; // the engine's TLB knows no large pages
     control->tsc_offset = 0;
     control->tlb_control = FLUSH_TLB;
     control->virtual_interrupt = 0;
@@ -73,8 +77,10 @@ bool mhv_world_switch(struct mhv_processor *processor, struct mhv_vp *vp)
     build_effective(processor, vp);
     load_host(processor, vp);
     processor->api.context_restore(processor->engine, vp->context);
-    processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB); // the stub is no guest's page
+    mhv_flush_tlb(processor); // the stub is no guest's page
     mhv_walk_cache_forget(&processor->walk_cache);
+    if (processor->tlb && vp->reload)
+        mhv_tlb_flush_partition(processor->tlb, vp->vmcb->control.guest_asid);
     processor->vp = vp;
     processor->phase = PHASE_STUB;
     processor->stop_at = 0;
@@ -92,21 +98,6 @@ bool mhv_world_switch(struct mhv_processor *processor, struct mhv_vp *vp)
              vp->vmcb->save.cr3, 0, 0);
     vp->reload = false;
     return true;
-}
-
-// Has the engine forget one page of its TLB: it does by executing INVLPGA for ring -1, from an
-// address that no translation of the guest can be filed under.
-void mhv_flush_page(struct mhv_processor *processor, uint64_t gva)
-{
-    const uint64_t blocks = processor->blocks;
-
-    processor->api.context_restore(processor->engine, processor->host_context);
-    processor->api.reg_write(processor->engine, MHV_UC_RAX, &gva);
-    processor->phase = PHASE_STUB;
-    processor->stop_at = UINT64_MAX;
-    processor->api.emu_start(processor->engine, MHV_STUB_PAGE + MHV_FORGET_PAGE_AT, 0, 0, 0);
-    processor->phase = PHASE_GUEST;
-    processor->blocks = blocks;
 }
 
 // What the hypervisor sees at once after an exit.

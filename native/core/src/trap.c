@@ -1,4 +1,4 @@
-// What the engine reports while it executes: blocks, traps, port accesses, SYSCALL.
+// What the engine reports while it executes: blocks, traps, port accesses, SYSCALL and SYSENTER.
 //
 // Stands for: the wires between the execution units and microcode.
 // Simplified: none known.
@@ -62,8 +62,9 @@ static void look_closer(struct mhv_processor *processor, uint64_t address, uint3
         processor->in_shadow = false; // it ends with this block
         if (processor->step == STEP_FIRST)
             processor->step = STEP_LAST;
-        if (processor->stepping_suspects) // so that the next instruction is not even translated
-            processor->api.ctl(processor->engine, MHV_UC_CTL_FLUSH_TLB);
+        if (processor->stepping_suspects ||
+            processor->tlb) // so that the next instruction is not even translated
+            mhv_flush_tlb(processor);
         return;
     }
     processor->blocks--; // it has not begun
@@ -140,4 +141,10 @@ void mhv_on_syscall(void *engine, void *user)
 {
     (void)engine;
     abandon(user, EVENT_SYSCALL);
+}
+
+void mhv_on_sysenter(void *engine, void *user)
+{
+    (void)engine;
+    abandon(user, EVENT_SYSENTER);
 }

@@ -77,6 +77,11 @@ def test_refusal_of_the_work_is_its_sentence_and_status_2(capfd: pytest.CaptureF
     assert capfd.readouterr().err == "minihv: No.\n"
 
 
+def test_bug_that_the_work_tells_of_is_its_sentence_and_status_70(capfd: pytest.CaptureFixture[str]) -> None:
+    assert contained(raising(InternalError("It is wrong: please report it."))) == 70
+    assert capfd.readouterr().err == "minihv: It is wrong: please report it.\n"
+
+
 def test_bug_of_the_work_is_a_traceback_and_status_70(capfd: pytest.CaptureFixture[str]) -> None:
     assert contained(raising(ZeroDivisionError("a bug"))) == 70
     assert capfd.readouterr().err.endswith("ZeroDivisionError: a bug\n")

@@ -1,4 +1,7 @@
+import faulthandler
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +61,22 @@ def test_refusal_is_one_line_on_standard_error(minihv: CommandLine) -> None:
     assert done.err.count("\n") == 1
 
 
+def test_death_of_the_engine_is_one_line_on_standard_error_and_status_70(
+    minihv: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        faulthandler.disable()
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    monkeypatch.setattr("minihv.guests.session.GuestSession.run", die)
+    done = minihv("run", "01_hello")
+    assert (done.status, done.out) == (70, "")
+    assert done.err == (
+        "minihv: The engine died of SIGSEGV while it executed the guest: nothing else was harmed; "
+        "please report the guest that did this.\n"
+    )
+
+
 def test_nothing_heavy_is_imported_for_help() -> None:
     look = "import sys; from minihv.cli import main; print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
@@ -106,3 +125,15 @@ def test_letter_that_the_terminal_lacks_is_escaped(guest: GuestWriter) -> None:
         [*COMMAND, "run", str(path)], capture_output=True, text=True, env=environment, check=False
     )
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "\\xe9")
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", "\\u00e9"), ("utf-8", "é"), ("latin-1", "é")])
+def test_letter_that_the_stream_lacks_is_escaped_as_json_does(
+    guest: GuestWriter, encoding: str, shown: str
+) -> None:
+    path = guest("b0c3 e6e9 b0a9 e6e9 faf4")
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    command = [*COMMAND, "run", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert f'"console": "{shown}"'.encode(encoding) in done.stdout
+    assert json.loads(done.stdout.decode(encoding))["console"] == "é"

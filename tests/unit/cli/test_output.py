@@ -1,10 +1,11 @@
+import io
 import json
 import sys
 
 import msgspec
 import pytest
 
-from minihv.cli.output import harmless, is_plain, print_json, print_lines, print_table
+from minihv.cli.output import Progress, harmless, is_plain, print_json, print_lines, print_table
 from minihv.eyes.lines import Line, Role
 
 ROWS = [("IOIO", 1505), ("HLT", 1)]
@@ -81,6 +82,42 @@ def test_json_is_one_value_and_a_line_end(capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr().out
     assert json.loads(shown) == [{"name": "é", "value": 1}]
     assert shown.endswith("]\n")
+
+
+def test_letter_beyond_16_bits_is_escaped_as_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    bytes_shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_shown, encoding="ascii", write_through=True))
+    print_json({"é": "\U0001f600"})
+    assert bytes_shown.getvalue() == b'{\n  "\\u00e9": "\\ud83d\\ude00"\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("plain", "variables", "told"),
+    [(False, {}, "\rhalf"), (True, {}, ""), (False, {"NO_COLOR": "1"}, ""), (False, {"TERM": "dumb"}, "")],
+)
+def test_progress_moves_only_where_nothing_asks_for_plain(
+    terminal: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    plain: bool,
+    variables: dict[str, str],
+    told: str,
+) -> None:
+    terminal.setattr(sys.stderr, "isatty", lambda: True)
+    for name, value in variables.items():
+        terminal.setenv(name, value)
+    Progress(plain=plain).tell("half")
+    assert capsys.readouterr().err == told
+
+
+def test_progress_is_told_beside_a_pipe_too(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal.setattr(sys.stderr, "isatty", lambda: True)
+    terminal.setattr(sys.stdout, "isatty", lambda: False)
+    progress = Progress()
+    progress.tell("half")
+    progress.clear()
+    assert capsys.readouterr().err == "\rhalf\r    \r"
 
 
 def test_text_of_a_guest_has_no_power_over_a_terminal() -> None:

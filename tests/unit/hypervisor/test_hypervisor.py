@@ -10,6 +10,7 @@ from minihv.hypervisor.exits import TABLE
 from minihv.hypervisor.hypervisor import MOST_PARTITIONS, Hypervisor, machine_bytes
 from minihv.hypervisor.vp import VpState
 from minihv.machine.clock import reference_time
+from minihv.machine.processor import Core
 from minihv.spec.svm_exits import SvmExit
 from minihv.terms import MIB, PAGE_BYTES, Gpa, Gva
 
@@ -92,6 +93,19 @@ def test_run_ends_with_its_budget_and_goes_on_where_it_was() -> None:
     with SmallMachine(SPIN) as machine:
         assert [machine.run(1000), machine.run(1), machine.run(0)] == [1000, 1, 0]
         assert machine.vp.counters.blocks == 1001 == machine.vp.read("rbx")
+
+
+@pytest.mark.parametrize("budget", [None, 150_000])
+def test_reference_core_gives_every_lp_its_turn_as_the_native_one_does(budget: int | None) -> None:
+    def run(core: Core) -> list[tuple[int, int]]:
+        count_down = "mov ecx, 50000; again: dec ecx; jnz again; hlt"
+        with SmallMachine(count_down, vps=4, lps=3, core=core) as machine:
+            machine.hypervisor.run(budget)
+            lps = machine.hypervisor.scheduler.lps
+            blocks = [vp.counters.blocks for vp in machine.partition.vps]
+            return [(lp.now, lp.busy) for lp in lps] + list(enumerate(blocks))
+
+    assert run(Core.REFERENCE) == run(Core.NATIVE)
 
 
 def test_exits_do_not_end_a_turn() -> None:

@@ -130,6 +130,13 @@ def test_turn_is_long_when_nobody_waits_and_short_when_somebody_does() -> None:
     assert turns.taken == [("B", ALONE_QUANTUM)]
 
 
+def test_turn_of_a_vp_that_is_alone_is_as_long_as_the_machine_says() -> None:
+    scheduler = Scheduler(1, alone_quantum=50)
+    turns = Turns(scheduler)
+    scheduler.add(cast("VirtualProcessor", Ready("A")))
+    assert scheduler.round(turns) == 50
+
+
 def test_turn_is_no_longer_than_the_budget() -> None:
     turns, _ = queue_of("A")
     turns.rounds(1, budget=7)

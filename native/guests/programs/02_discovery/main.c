@@ -63,6 +63,7 @@ static void open_hypercall_page(void)
     expect_equal("enable bit without a guest OS id", rdmsr(MSR_HYPERCALL) & HYPERCALL_ENABLE, 0);
     expect_true("the hypercall page is granted", hypercall_page_enable(page));
     expect_equal("guest OS id", rdmsr(MSR_GUEST_OS_ID), GUEST_OS_ID);
+    print_leaf(LEAF_VERSION);
     expect_true("hypercall MSR names our page", (rdmsr(MSR_HYPERCALL) & ~UINT64_C(0xFFF)) == page);
 }
 

@@ -1,6 +1,7 @@
 """The command chooses rows by name and prints every field of each."""
 
 import json
+import sys
 
 import pytest
 
@@ -37,9 +38,36 @@ def test_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         command.bench(["exit"], as_json=False, plain=True, rounds=1)
     assert str(refusal.value) == (
-        "The bench has the groups exits, cpu, walk, paging, dirty, startup, density and no 'exit', "
-        "did you mean 'exits'?: leave the name out to measure all."
+        "The bench has the groups exits, cpu, walk, dirty, startup, density and no 'exit', "
+        "did you mean 'exits'?"
     )
+
+
+def test_unknown_name_that_is_near_to_none_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        command.bench(["qqq"], as_json=False, plain=True, rounds=1)
+    assert str(refusal.value) == (
+        "The bench has the groups exits, cpu, walk, dirty, startup, density and no 'qqq': "
+        "leave the name out to measure all."
+    )
+
+
+def test_bench_shows_its_progress_on_a_terminal_unless_plain_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(effort: Effort) -> str:
+        effort.tell("measuring")
+        return "left out."
+
+    monkeypatch.setattr(command, "GROUPS", {"exits": {"cpuid": measured}})
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    told = []
+    for plain in (False, True):
+        command.bench([], as_json=True, plain=plain, rounds=1)
+        told.append("measuring" in capsys.readouterr().err)
+    assert told == [True, False]
 
 
 def test_no_rounds_are_refused() -> None:

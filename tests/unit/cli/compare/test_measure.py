@@ -80,6 +80,16 @@ def test_interrupt_that_comes_too_late_for_a_run_is_an_interrupt_all_the_same(
         apart("01_hello", SLAT, None)
 
 
+def test_bug_that_a_run_tells_of_is_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_asked: object) -> None:
+        raise InternalError("It is wrong: please report it.")
+
+    monkeypatch.setattr(measure, "take", fail)
+    with pytest.raises(InternalError) as broken:
+        apart("01_hello", SLAT, None)
+    assert str(broken.value) == "It is wrong: please report it."
+
+
 def test_bug_of_a_run_is_named(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(measure, "take", lambda *_asked: 1 // 0)
     with pytest.raises(InternalError) as broken:
