@@ -20,6 +20,7 @@ Answer = Mapping | NestedMapping | PageFault | NotCanonical | Violation
 Flush = tuple[str, AddressSpace, int]
 
 GLOBAL, TOO_WIDE = 1 << 8, 1 << 45
+MARKS = ACCESSED | DIRTY
 PHYSICAL_BITS = 40
 KIB_4, MIB_2, GIB = 1 << 12, 1 << 21, 1 << 30
 KERNEL = 0xFFFF_8000_0000_0000
@@ -28,6 +29,7 @@ UPPER = [KERNEL, KERNEL + KIB_4, KERNEL + MIB_2]
 GVAS = LOWER + UPPER
 SIZES = {0x60_0000: MIB_2, GIB: GIB, KERNEL + MIB_2: MIB_2}
 PIECES = {KIB_4: [0], MIB_2: [0, KIB_4, 3 * KIB_4], GIB: [0, KIB_4, MIB_2, 2 * MIB_2]}
+EVERYWHERE = [gva + piece for gva in GVAS for piece in PIECES[SIZES.get(gva, KIB_4)]]
 
 RAM_BYTES = 0x2_0000
 RAM_SPAS = (2 * RAM_BYTES, 3 * RAM_BYTES)
@@ -113,11 +115,14 @@ class TlbWorld:
                 guest = tables.steered_by(physical_bits=PHYSICAL_BITS).paging
                 self.spaces.append(AddressSpace(guest, second, number, partition, global_pages))
         self._original = copy_of(self.memory)
+        self._pages = [(random.choice(self.spaces), random.choice(GVAS)) for _ in range(3)]
 
     def accesses(self, random: Random, count: int) -> list[tuple[AddressSpace, int, Access]]:
-        """``count`` accesses to a few pages."""
-        pages = [(random.choice(self.spaces), random.choice(GVAS)) for _ in range(3)]
-        return [self._access(random, *random.choice(pages)) for _ in range(count)]
+        """``count`` accesses to a few pages, often to those of the last time."""
+        for i in range(len(self._pages)):
+            if random.random() < 0.3:
+                self._pages[i] = random.choice(self.spaces), random.choice(GVAS)
+        return [self._access(random, *random.choice(self._pages)) for _ in range(count)]
 
     def _access(self, random: Random, space: AddressSpace, gva: int) -> tuple[AddressSpace, int, Access]:
         """Any access, with the registers that judge it as they happen to be."""
@@ -137,7 +142,7 @@ class TlbWorld:
                 return edit
 
     def _agree_on_global_pages(self, memory: ReadOnly, one: AddressSpace, other: AddressSpace) -> bool:
-        for gva in (base + piece for base in GVAS for piece in PIECES[SIZES.get(base, KIB_4)]):
+        for gva in EVERYWHERE:
             answers = [plain(memory, space, gva, Access(), []) for space in (one, other)]
             mapped = [found for found in answers if isinstance(found, Mapping | NestedMapping)]
             is_global = any(found.leaf_entry & GLOBAL for found in mapped) and one.global_pages
@@ -146,21 +151,26 @@ class TlbWorld:
         return True
 
     def _any_edit(self, random: Random) -> Edit:
-        space, gva = random.choice(self.spaces), random.choice(GVAS)
+        space, gva = random.choice(self._pages)
         gva += random.choice(PIECES[SIZES.get(gva, KIB_4)])
         entries = self._entries(space, gva)
         own = [one for one in entries if one.stage is StageName.GUEST]
         old = random.choice(own if own and random.random() < 0.5 else entries)
         kind, value = self._changed(random, space, old)
-        if random.random() < 0.4 and entries[-1].entry ^ self._original.read_u64(entries[-1].entry_pa):
-            old = entries[-1]
-            kind, value = "as it was", self._original.read_u64(old.entry_pa) | old.entry & (ACCESSED | DIRTY)
+        changed = [one for one in entries if self._was(one) != one.entry]
+        if changed and random.random() < 0.4:
+            old = random.choice(changed)
+            kind, value = "as it was", self._was(old)
         added = value ^ old.entry if old.entry & PRESENT else 0
         widens = WRITABLE | (USER if old.stage is StageName.SECOND else 0)
         is_upgrade = bool(added) and not added & ~(widens & value | NO_EXECUTE & old.entry)
         harmless = is_upgrade or not old.entry & PRESENT
         demanded = [[]] if harmless else self._demanded(space, old)
         return Edit(old.entry_pa, value, "upgrade" if is_upgrade else kind, demanded, is_upgrade)
+
+    def _was(self, entry: Reference) -> int:
+        """The entry as it was in the beginning, with the marks of today."""
+        return self._original.read_u64(entry.entry_pa) & ~MARKS | entry.entry & MARKS
 
     def _entries(self, space: AddressSpace, gva: int) -> list[Reference]:
         seen: list[Reference] = []
@@ -179,27 +189,33 @@ class TlbWorld:
         if kind != "other":
             return kind, old.entry ^ bits[kind]
         mates = [one for one in self.spaces if one.partition == space.partition]
-        seen = [entry for one in mates for gva in GVAS for entry in self._entries(one, gva)]
+        seen = [entry for one in mates for gva in EVERYWHERE for entry in self._entries(one, gva)]
         alike = [one.entry for one in seen if (one.stage, one.level) == (old.stage, old.level)]
         return kind, random.choice(alike)
 
     def _demanded(self, space: AddressSpace, old: Reference) -> list[list[Flush]]:
         """What the manuals ask for, coarse and fine. For the second stage nothing is fine."""
         coarse: list[Flush] = [("flush_partition", one, 0) for one in self.spaces[::2]]
-        pages: list[Flush] = []
-        spaces: list[Flush] = []
-        for user in self.spaces:
-            for gva in GVAS:
+        users: dict[tuple[int, int, int], tuple[AddressSpace, int, bool]] = {}
+        for number, user in enumerate(self.spaces):
+            for gva in EVERYWHERE:
                 seen = self._entries(user, gva)
                 if any(one.entry_pa == old.entry_pa and one.stage is StageName.SECOND for one in seen):
                     return [coarse, [("flush_all", user, 0)]]
                 own = [one for one in seen if one.stage is StageName.GUEST]
                 if any(one.entry_pa == old.entry_pa for one in own):
-                    pages.append(("flush_page", user, gva))
-                    spaces.append(("flush_address_space", user, 0))
-                    if own[-1].entry & GLOBAL:
-                        spaces.append(("flush_page_everywhere", user, gva))
-        return [coarse, pages, spaces, [("flush_page_everywhere", user, gva) for _, user, gva in pages]]
+                    page_bits = 3 + 9 * own[-1].level  # one INVLPG is enough for all pieces of a page
+                    page = number, page_bits, gva >> page_bits
+                    users.setdefault(page, (user, gva, bool(own[-1].entry & GLOBAL)))
+        pages: list[Flush] = [("flush_page", user, gva) for user, gva, _ in users.values()]
+        everywhere: list[Flush] = [("flush_page_everywhere", user, gva) for user, gva, _ in users.values()]
+        spaces: list[Flush] = [
+            flush
+            for user, gva, is_global in users.values()
+            for flush in (("flush_address_space", user, 0), ("flush_page_everywhere", user, gva))
+            if flush[0] == "flush_address_space" or is_global
+        ]
+        return [coarse, pages, spaces, everywhere]
 
 
 def guests_of(

@@ -35,18 +35,18 @@ SHAPES = st.sampled_from(
 )
 FLUSHES = ["flush_page", "flush_page_everywhere", "flush_address_space", "flush_partition", "flush_all"]
 FLOORS = {
-    "hit": 0.1,
+    "hit": 0.05,
     "mapped": 0.05,
-    "tables remembered": 0.01,
+    "tables remembered": 0.002,
     "page fault": 0.05,
     "page fault, asked twice": 0.01,
-    "edit, then flush": 0.02,
-    "edit, then flush_page:": 0.001,
-    "edit, then flush_address_space:": 0.001,
-    "edit, then nothing: upgrade": 0.0005,
+    "edit, then flush": 0.01,
+    "edit, then flush_page:": 0.0005,
+    "edit, then flush_address_space:": 0.0005,
     "edit, then nothing": 0.001,
+    "edit, then nothing: upgrade": 0.0005,
 }
-OF_TWO_STAGES = {"nested remembered": 0.01, "violation": 0.02}
+OF_TWO_STAGES = {"nested remembered": 0.005, "violation": 0.01}
 
 
 def in_words(found: object, before: Any, now: Any) -> str:
