@@ -35,6 +35,7 @@ from paging_machines import (
 from minihv.machine.processor import Core, PagingMode
 from minihv.machine.shadow import ShadowOptions
 from minihv.paging.shadow import ShadowPolicy
+from minihv.paging.tlb_parts import TlbShape
 from minihv.testing import Shares
 
 FLOORS = {
@@ -69,6 +70,7 @@ class Modes(RuleBasedStateMachine):
     policy = ShadowPolicy.TRAP
     frame_count = 99
     keep_large = True
+    tlb: TlbShape | None = None
     shares = Shares()
 
     def __init__(self) -> None:
@@ -78,6 +80,8 @@ class Modes(RuleBasedStateMachine):
         self.nested = PagingMachine("hlt", paging=PagingMode.SLAT, core=Core.NATIVE)
         self.engine = PagingMachine("hlt", paging=PagingMode.HARDWARE, core=Core.NATIVE)
         self.machines = self.shadow, self.nested, self.engine
+        for machine in self.machines[:2] if self.tlb is not None else ():
+            machine.hypervisor.processor.model_tlb(self.tlb)
 
     def teardown(self) -> None:
         for machine in self.machines:
@@ -137,12 +141,17 @@ class Modes(RuleBasedStateMachine):
         assert self.shadow.ram() == self.nested.ram()
 
 
-@pytest.mark.parametrize(("frame_count", "keep_large"), [(99, True), (16, False)])
+SHAPES = [
+    {"frame_count": 99, "keep_large": True, "tlb": None},
+    {"frame_count": 16, "keep_large": False, "tlb": None},
+    {"frame_count": 99, "keep_large": True, "tlb": TlbShape(4, 2, pdes=4, pdptes=2, pml4es=2, nested=4)},
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=["whole", "split in few frames", "behind a TLB"])
 @pytest.mark.parametrize("policy", list(ShadowPolicy))
-def test_every_way_of_paging_gives_the_guest_the_same(
-    policy: ShadowPolicy, frame_count: int, keep_large: bool
-) -> None:
-    parts = {"policy": policy, "frame_count": frame_count, "keep_large": keep_large, "shares": Shares()}
+def test_every_way_of_paging_gives_the_guest_the_same(policy: ShadowPolicy, shape: dict[str, object]) -> None:
+    parts = shape | {"policy": policy, "shares": Shares()}
     modes: type[Modes] = type("TheseModes", (Modes,), parts)
     run_state_machine_as_test(modes, settings=settings(stateful_step_count=40))  # type: ignore[no-untyped-call]
     modes.shares.assert_floors(FLOORS)

@@ -73,6 +73,14 @@ REFUSALS = {
     ("1", "--lps", "0"): "A machine has 1 to 32 logical processors, not 0: choose --lps in that range.",
     ("1", "--lps", "33"): "A machine has 1 to 32 logical processors, not 33: choose --lps in that range.",
     ("1", "--paging", "foo"): "The paging mode must be one of slat, hardware, shadow, not 'foo'.",
+    (
+        "1",
+        "--tlb",
+        "64",
+    ): "A TLB is so many sets of so many ways, and the caches of its walker if any, not '64': "
+    "write 64x4, or 64x4,pdes=32,nested=64 (pdes, pdptes, pml4es, pml5es, nested).",
+    ("1", "--tlb", "3x4"): "A TLB has a power of two of sets and at least one way, 0x100000 entries at most, "
+    "not 3 sets of 4 ways: choose others.",
     ("1", "--policy", "foo"): "The policy of shadow paging must be one of trap, unsync, flush, not 'foo'.",
     ("1", "--policy", "flsh"): "The policy of shadow paging must be one of trap, unsync, flush, not 'flsh', "
     "did you mean 'flush'?",
@@ -168,7 +176,11 @@ def test_trace_that_does_not_fit_is_a_sentence(minihv: CommandLine) -> None:
 def test_json_has_exactly_its_fields(minihv: CommandLine) -> None:
     report = json.loads(minihv("run", "02_discovery", "--json").out)
     assert {"guest", "stopped", "console", "counters", "partitions"} <= set(report)
-    assert set(report) - {"guest", "stopped", "console", "counters", "partitions"} == {"why", "exit_status"}
+    assert set(report) - {"guest", "stopped", "console", "counters", "partitions"} == {
+        "why",
+        "exit_status",
+        "tlb",
+    }
     assert set(report["counters"]) == COUNTERS
     assert [set(one) for one in report["partitions"]] == [
         {"id", "name", "stopped", "why", "exit_status", "counters"}
