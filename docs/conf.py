@@ -21,6 +21,8 @@ extensions = [
     "package",
     "paging_comparison",
     "written_pages",
+    "planted_faults_table",
+    "student_walk",
 ]
 exclude_patterns = ["_build"]
 nitpicky = False

@@ -37,6 +37,10 @@ class NotModelled(MinihvError):
     """Real, documented, and outside minihv; the message names the simplification."""
 
 
+class MissingPackage(ConfigurationError, ImportError):
+    """A part of minihv needs a package that only an extra of minihv installs."""
+
+
 class InternalError(MinihvError):
     """minihv is wrong. Please report what led here."""
 

@@ -6,7 +6,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "suite",
@@ -17,6 +17,10 @@ settings.register_profile(
 )
 settings.register_profile("long", settings.get_profile("suite"), max_examples=1000)
 settings.register_profile("sanitized", settings.get_profile("suite"), max_examples=25)
+# A planted fault has to be found, not to be made small; and it is found again in the next run.
+settings.register_profile(
+    "planted", settings.get_profile("suite"), derandomize=True, phases=[Phase.explicit, Phase.generate]
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

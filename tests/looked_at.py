@@ -1,11 +1,12 @@
 """Small worlds for pictures: a guest of one page in RAM of 64 KiB, and the second level that holds it."""
 
-from builders import READ, PageTable, memory_of
+from builders import READ
 
 from minihv.eyes.address_map import AddressMap, StageMap, map_stage
 from minihv.eyes.walk_picture import WalkPicture, picture_walk
 from minihv.paging.access import Access, StageName
 from minihv.terms import PAGE_BYTES
+from minihv.testing import PageTable, memory_of
 
 GVA = 0x0000_1234_4567_8123
 PAGE_GPA = 0x9000

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from random_tables import entries
 
-from minihv.paging import native
+from minihv.paging import native_shadow
 from minihv.paging.access import Access, AccessKind, BufferMemory, Paging
 from minihv.paging.formats import NESTED
 from minihv.paging.nested import NestedMapping, nested_walk
@@ -22,6 +21,7 @@ from minihv.paging.shadow_pages import ShadowPages
 from minihv.paging.tables import FramePool, PageTables
 from minihv.paging.walk import Mapping, PageFault, walk
 from minihv.spec.x86_paging import USER, WRITABLE
+from minihv.testing.crowds import crowded_entries
 
 MIB = 1 << 20
 RAM_BYTES = 8 * MIB
@@ -48,7 +48,7 @@ class World:
         for frame in range(TABLE_FRAMES):
             few, large = choose.choice([0.01, 0.05, 0.2]), choose.choice([0, 0.1, 0.4])
             at = (GUEST_SPA >> 3) + frame * 512
-            words[at : at + 512] = entries(choose, targets, large, few)
+            words[at : at + 512] = crowded_entries(choose, targets, large, few)
 
     def map_guest(self) -> None:
         """Second-level tables: large pages, small ones, a hole, and some that may only be read."""
@@ -144,7 +144,9 @@ def reference(world: World, policy: ShadowPolicy, page_count: int, keep_large: b
 def native_twin(world: World, policy: ShadowPolicy, page_count: int, keep_large: bool) -> Machine:
     """The C core over a copy of it."""
     memory = BufferMemory(world.memory.view.copy())
-    shadow = native.Shadow(memory, world.second, SHADOW_BASE, page_count, policy, keep_large=keep_large)
+    shadow = native_shadow.Shadow(
+        memory, world.second, SHADOW_BASE, page_count, policy, keep_large=keep_large
+    )
     return Machine(shadow, memory)
 
 

@@ -31,6 +31,7 @@ from minihv.spec.svm_exits import SvmExit
 from minihv.spec.x86_exceptions import Vector
 from minihv.spec.x86_paging import PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE
 from minihv.terms import MIB, Spa
+from minihv.testing import canonical
 
 PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1 << 0, 1 << 1, 1 << 2, 1 << 5, 1 << 6, 1 << 7
 NO_EXECUTE, TOO_WIDE = 1 << 63, 1 << 45
@@ -104,17 +105,10 @@ def index(address: int, level: int) -> int:
     return 8 * (address >> 3 + 9 * level & 0x1FF)
 
 
-def sign_extended(address: int, levels: int) -> int:
-    """The canonical address with the low bits of ``address``."""
-    bits = 12 + 9 * levels
-    low = address & (1 << bits) - 1
-    return low | (0 if low >> bits - 1 == 0 else (1 << 64) - (1 << bits))
-
-
 def code_gva(case: Case) -> int:
     """Where the code that makes the access lies."""
     page = USER_CODE if case.user else SUPERVISOR_CODE
-    return sign_extended(CODE_SLOT << 3 + 9 * case.levels | page << 12, case.levels)
+    return canonical(CODE_SLOT << 3 + 9 * case.levels | page << 12, case.levels)
 
 
 def tables_of(case: Case) -> Tables:

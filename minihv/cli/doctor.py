@@ -36,6 +36,12 @@ PACKAGES = (
     ("msgspec", "writes JSON", "pip install 'msgspec>=0.19'"),
 )
 EXTRAS = (
+    (
+        "strategies",
+        ("hypothesis",),
+        "draws page tables that test your own page walk",
+        "pip install 'minihv[testing]'",
+    ),
     ("tests", ("pytest", "hypothesis"), "runs minihv's own tests", "pip install 'minihv[test]'"),
     ("plots", ("matplotlib",), "draws what minihv compare measured", "pip install 'minihv[plot]'"),
     ("book", ("sphinx", "furo"), "builds the book", "pip install 'minihv[docs]'"),

@@ -19,7 +19,9 @@ from minihv.eyes.map_text import map_lines
 from minihv.eyes.walk_text import walk_lines
 from minihv.guests.session import GuestSession
 from minihv.machine.processor import PagingMode
+from minihv.machine.shadow import ShadowOptions
 from minihv.paging.access import AccessKind
+from minihv.paging.shadow import ShadowPolicy
 
 KINDS = {"r": AccessKind.READ, "w": AccessKind.WRITE, "x": AccessKind.EXECUTE}
 RINGS = (0, 3)
@@ -33,6 +35,7 @@ class LookOptions:
     memory: str | None
     vps: int | None
     paging: str
+    policy: str
     at: list[str]
     vp: int
     svg: Path | None
@@ -106,6 +109,7 @@ def perform(options: LookOptions, draw: Draw, beat: Beat) -> int:
         memory_bytes=parse_size(options.memory) if options.memory is not None else None,
         vps=options.vps,
         paging=PagingMode.named(options.paging),
+        shadow=ShadowOptions(ShadowPolicy.named(options.policy)),
     ) as session:
         now, point = draw(session), parse_point(options.at, session.image)
         vp = vp_of(session, options.vp)

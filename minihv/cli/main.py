@@ -40,6 +40,14 @@ Plain = Annotated[
 ]
 
 
+Policy = Annotated[
+    str,
+    typer.Option(
+        "--policy", metavar="NAME", help="How shadow tables follow the guest's: trap, unsync or flush."
+    ),
+]
+
+
 def show_version(asked: bool) -> None:
     """Prints the version and ends."""
     if asked:
@@ -80,9 +88,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
             help="slat: minihv walks two stages; shadow: one of its own; hardware: the engine's MMU walks.",
         ),
     ] = "slat",
-    policy: Annotated[
-        str, typer.Option(metavar="NAME", help="How shadow tables follow the guest's: trap, unsync, flush.")
-    ] = "unsync",
+    policy: Policy = "unsync",
     shadow_frames: Annotated[
         int | None,
         typer.Option(metavar="N", parser=whole_number, help="Frames for shadow tables, at least 16."),
@@ -90,6 +96,10 @@ def run(  # noqa: PLR0913 - one parameter for each option
     large_pages: Annotated[
         str, typer.Option(metavar="HOW", help="In shadow tables: keep, or split into pages of 4 KiB.")
     ] = "keep",
+    tlb: Annotated[
+        str | None,
+        typer.Option(metavar="SHAPE", help="Model a TLB: 64x4 is 64 sets of 4 ways; 64x4,pdes=32,nested=64."),
+    ] = None,
     blocks: Annotated[
         int | None,
         typer.Option(metavar="N", parser=whole_number, help="Stop after so many executed blocks."),
@@ -113,6 +123,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         policy,
         shadow_frames,
         large_pages,
+        tlb,
         blocks,
         trace,
         as_json,
@@ -157,6 +168,7 @@ def walk(  # noqa: PLR0913 - one parameter for each option
     memory: Memory = None,
     vps: Vps = None,
     paging: Mode = "slat",
+    policy: Policy = "unsync",
     svg: Svg = None,
     as_json: Json = False,
     plain: Plain = False,
@@ -164,7 +176,7 @@ def walk(  # noqa: PLR0913 - one parameter for each option
     """Show every reference of a page walk, at a point of a guest's run."""
     from minihv.cli.eyes import LookOptions, show_walk
 
-    options = LookOptions(guest, memory, vps, paging, at or [], vp, svg, as_json, plain)
+    options = LookOptions(guest, memory, vps, paging, policy, at or [], vp, svg, as_json, plain)
     raise typer.Exit(show_walk(options, gva, access, ring))
 
 
@@ -176,6 +188,7 @@ def map_(  # noqa: PLR0913 - one parameter for each option
     memory: Memory = None,
     vps: Vps = None,
     paging: Mode = "slat",
+    policy: Policy = "unsync",
     svg: Svg = None,
     as_json: Json = False,
     plain: Plain = False,
@@ -183,7 +196,7 @@ def map_(  # noqa: PLR0913 - one parameter for each option
     """List what is mapped where, at a point of a guest's run."""
     from minihv.cli.eyes import LookOptions, show_map
 
-    options = LookOptions(guest, memory, vps, paging, at or [], vp, svg, as_json, plain)
+    options = LookOptions(guest, memory, vps, paging, policy, at or [], vp, svg, as_json, plain)
     raise typer.Exit(show_map(options))
 
 
@@ -217,6 +230,7 @@ def dirty(  # noqa: PLR0913 - one parameter for each option
     paging: Annotated[
         str, typer.Option(metavar="MODE", help="How memory is translated; the engine's own MMU has no log.")
     ] = "slat",
+    policy: Policy = "unsync",
     svg: Annotated[
         Path | None, typer.Option("--svg", metavar="FILE", help="Write the map as a drawing, too.")
     ] = None,
@@ -227,7 +241,7 @@ def dirty(  # noqa: PLR0913 - one parameter for each option
     from minihv.cli.dirty.command import DirtyOptions
     from minihv.cli.dirty.command import dirty as show_map
 
-    options = DirtyOptions(guest, every, blocks, memory, vps, lps, paging, svg, as_json, plain)
+    options = DirtyOptions(guest, every, blocks, memory, vps, lps, paging, policy, svg, as_json, plain)
     raise typer.Exit(show_map(options))
 
 

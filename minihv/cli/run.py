@@ -7,7 +7,7 @@ import codecs
 import re
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from minihv.cli.contained import INTERRUPTED, Beat, contained
@@ -18,9 +18,12 @@ from minihv.hypervisor.tracing import vector_name
 from minihv.machine.processor import PagingMode
 from minihv.machine.shadow import ShadowOptions
 from minihv.paging.shadow import ShadowPolicy
+from minihv.paging.tlb_parts import TlbShape
 from minihv.trace import TraceWriter
 
 SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
+TLB = re.compile(r"(\d{1,7})x(\d{1,7})((?:,\w+=\d{1,7})*)")
+CACHES = ("pdes", "pdptes", "pml4es", "pml5es", "nested")
 LARGE_PAGES = ("keep", "split")
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -37,6 +40,7 @@ class RunOptions:
     policy: str
     shadow_frames: int | None
     large_pages: str
+    tlb: str | None
     blocks: int | None
     trace: Path | None
     as_json: bool
@@ -76,6 +80,7 @@ def perform(options: RunOptions, beat: Beat) -> int:
         lps=options.lps,
         paging=PagingMode.named(options.paging),
         shadow=shadow_options(options),
+        tlb=parse_tlb(options.tlb) if options.tlb is not None else None,
         trace=writer,
     )
     with ExitStack() as stack:
@@ -110,6 +115,22 @@ def shadow_options(options: RunOptions) -> ShadowOptions:
     return ShadowOptions(
         ShadowPolicy.named(options.policy), options.shadow_frames, keep_large=options.large_pages == "keep"
     )
+
+
+def parse_tlb(text: str) -> TlbShape:
+    """The shape that ``64x4`` or ``64x4,pdes=32,nested=64`` describes.
+
+    Raises:
+        ConfigurationError: it describes none.
+    """
+    found = TLB.fullmatch(text.replace(" ", ""))
+    caches = [part.split("=") for part in text.replace(" ", "").split(",")[1:]]
+    if found is None or not {name for name, _ in caches} <= set(CACHES):
+        raise ConfigurationError(
+            f"A TLB is so many sets of so many ways, and the caches of its walker if any, not {text!r}: "
+            f"write 64x4, or 64x4,pdes=32,nested=64 ({', '.join(CACHES)})."
+        )
+    return TlbShape(int(found[1]), int(found[2]), **{name: int(count) for name, count in caches})
 
 
 def tell_of_interruption(report: Report) -> None:
@@ -180,6 +201,9 @@ def show(report: Report, *, plain: bool) -> None:
     print(f"\n{report.guest}: {report.stopped}{status} ({report.why})")
     print_table("Exits to ring -1", ("exit", "count"), exit_rows(report.counters), plain=plain)
     print_table("Counted", ("what", "count"), counted_rows(report.counters), plain=plain)
+    if report.tlb is not None:
+        rows = [(name.replace("_", " "), count) for name, count in asdict(report.tlb).items()]
+        print_table("The modelled TLB", ("what", "count"), rows, plain=plain)
 
 
 def exit_rows(counters: Counters) -> list[tuple[str, int]]:

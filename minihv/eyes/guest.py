@@ -8,7 +8,7 @@ Next: ``minihv.cli.eyes``
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from minihv.errors import ConfigurationError, nearest
@@ -49,6 +49,16 @@ def guest_paging(vp: VirtualProcessor) -> Paging:
 def second_paging(vp: VirtualProcessor) -> Paging:
     """What steers the second stage: the tables of the partition's GPA space, whoever walks them."""
     return Paging(root=vp.partition.gpa_space.root, physical_bits=PHYSICAL_BITS)
+
+
+def shadow_paging(vp: VirtualProcessor) -> Paging | None:
+    """What steers the only stage, where the processor walks shadow tables; else None, or where none can be.
+
+    They are made beside the guest's tables as they are needed, and so may lack what was not yet touched.
+    """
+    guest, shadow = guest_paging(vp), vp.partition.shadow
+    root = shadow.root(guest) if shadow is not None else None
+    return None if root is None else replace(guest, root=root, physical_bits=52, nxe=True, wp=True)
 
 
 def ring_of(vp: VirtualProcessor) -> int:
@@ -203,6 +213,7 @@ def look_at_walk(
 ) -> WalkPicture:
     """The walk that an access of a VP to ``gva`` would make now. Nothing in the machine changes.
 
+    It is that of the processor: under shadow paging one of the shadow tables, whose refusal is an exit.
     Without a ``ring`` the access is made from the one that the VP is in.
     """
     vp = vp_of(session, vp_index)
@@ -211,8 +222,10 @@ def look_at_walk(
         user=(ring_of(vp) if ring is None else ring) == 3,
         ac=bool(vp.read("rflags") & Rflags.AC),
     )
-    memory, guest, second = session.hypervisor.memory, guest_paging(vp), second_paging(vp)
-    return picture_walk(memory, guest, gva, access, second=second, title=str(place_of(session, vp)))
+    memory, shadow, title = session.hypervisor.memory, shadow_paging(vp), str(place_of(session, vp))
+    if shadow is not None:
+        return picture_walk(memory, shadow, gva, access, stage=StageName.SHADOW, title=title)
+    return picture_walk(memory, guest_paging(vp), gva, access, second=second_paging(vp), title=title)
 
 
 def look_at_map(session: GuestSession, vp_index: int = 0, limits: Limits | None = None) -> AddressMap:
@@ -222,7 +235,9 @@ def look_at_map(session: GuestSession, vp_index: int = 0, limits: Limits | None 
     names = names_of(session.partition)
     first = map_stage(memory, guest, StageName.GUEST, second=second, limits=limits)
     below = map_stage(memory, second, StageName.SECOND, names=names, limits=limits)
-    return AddressMap((first, below), str(place_of(session, vp)))
+    shadow = shadow_paging(vp)
+    between = [] if shadow is None else [map_stage(memory, shadow, StageName.SHADOW, limits=limits)]
+    return AddressMap((first, *between, below), str(place_of(session, vp)))
 
 
 def names_of(partition: Partition) -> dict[int, str]:

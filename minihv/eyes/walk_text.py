@@ -119,6 +119,9 @@ def verdict(picture: "WalkPicture") -> str:
             return "Mapped: " + " -> ".join(f"{name} {at:#x}" for name, at in spaces if at is not None)
         case NotCanonical():
             return f"Not canonical: GVA {picture.gva:#x} raises #GP, or #SS through the stack segment."
+        case PageFault() if picture.stage is StageName.SHADOW:
+            told = "ring -1 gets an EXCP14 exit, and fills the entry or hands the fault on"
+            return f"Shadow page fault: {stopped_at(picture)}; {told}."
         case PageFault():
             return f"Page fault: {stopped_at(picture)}; the guest gets #PF, CR2 = {picture.gva:#x}."
         case Violation(gpa=gpa):

@@ -21,6 +21,8 @@ from minihv.hypervisor.tracing import exit_name
 from minihv.hypervisor.vp import SegmentValue, VirtualProcessor, VpState
 from minihv.machine.processor import Core, PagingMode
 from minihv.machine.shadow import ShadowOptions
+from minihv.paging.native_tlb import Tlb
+from minihv.paging.tlb_parts import TlbCounters, TlbShape
 from minihv.terms import MIB
 from minihv.trace import Reader
 
@@ -65,6 +67,7 @@ class Report(msgspec.Struct, kw_only=True):
     exit_status: int | None
     console: str
     counters: Counters
+    tlb: TlbCounters | None
     partitions: list[PartitionReport]
 
 
@@ -81,6 +84,7 @@ class GuestSession:
         paging: PagingMode = PagingMode.SLAT,
         core: Core | None = None,
         shadow: ShadowOptions | None = None,
+        tlb: TlbShape | None = None,
         trace: Reader | None = None,
     ) -> None:
         name, image, default_vps, default_memory = find_image(guest)
@@ -100,7 +104,10 @@ class GuestSession:
             shadow=options,
             trace=trace,
         )
+        self.tlb: Tlb | None = None
         try:
+            if tlb is not None:
+                self.tlb = self.hypervisor.processor.model_tlb(tlb)
             self.partition = self.hypervisor.create_partition(name, size, vps=count)
             load(self.partition, image, size)
         except ConfigurationError:
@@ -142,6 +149,7 @@ class GuestSession:
             exit_status=mine.exit_status,
             console=self.partition.console.decode("utf-8", "replace"),
             counters=add_up([vp.counters for one in self.hypervisor.partitions.values() for vp in one.vps]),
+            tlb=None if self.tlb is None else self.tlb.counters,
             partitions=partitions,
         )
 

@@ -19,6 +19,8 @@ from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.native import ffi, lib
 from minihv.machine.reference import ReferenceWalker
+from minihv.paging.native_tlb import Tlb
+from minihv.paging.tlb_parts import TlbShape
 from minihv.terms import HUGE_PAGE_BYTES, PAGE_BYTES, Gva, Spa
 
 
@@ -81,6 +83,7 @@ class Processor:
         self.paging = paging
         self.core = core or Core.chosen()
         self._walker: ReferenceWalker | None = None
+        self._tlb: Tlb | None = None
         stub_spa = memory.frames.allocate(HYPERVISOR, 3)
         host_root = identity_tables(memory) if paging is PagingMode.HARDWARE else 0
         mode = getattr(lib, f"MHV_PAGING_{paging.name}")
@@ -115,6 +118,24 @@ class Processor:
     def destroy_vp(self, vp: Any) -> None:
         """Frees what ``create_vp`` made."""
         lib.mhv_vp_destroy(self.handle, vp)
+
+    def model_tlb(self, shape: TlbShape) -> Tlb:
+        """Puts a modelled TLB in front of the walk, and gives it back for its counters.
+
+        From now on ``tlb_fills`` and ``walk_references`` are those of its misses, and runs are slower.
+
+        Raises:
+            ConfigurationError: somebody else than the core's own walk serves misses.
+        """
+        if self.core is not Core.NATIVE or self.paging is PagingMode.HARDWARE:
+            raise ConfigurationError(
+                "A modelled TLB stands in front of the core's own walk, and here misses are served by "
+                f"{'the Python walk' if self.core is Core.REFERENCE else 'the MMU of the engine'}: "
+                "unset MINIHV_CORE, and choose paging mode slat or shadow."
+            )
+        self._tlb = Tlb(self.memory, shape)
+        lib.mhv_processor_set_tlb(self.handle, self._tlb.handle)
+        return self._tlb
 
     def run(self, vp: Any, until_block: int) -> int:
         """Runs ``vp`` until an exit, or until its block counter reaches ``until_block``. A ``Stop``.

@@ -14,7 +14,7 @@ from minihv.machine.memory import SystemMemory
 from minihv.machine.native import ffi, lib
 from minihv.machine.processor import Core, Processor
 from minihv.machine.reference import access_of, paging_of, struct_of
-from minihv.paging import native
+from minihv.paging import native_shadow
 from minihv.paging.access import BufferMemory, Paging
 from minihv.paging.shadow import Shadow, ShadowPolicy
 from minihv.paging.shadow_pages import ShadowCounters, ShadowPages
@@ -58,14 +58,14 @@ class ShadowTables:
         self, processor: Processor, second: Paging, base: Spa, frame_count: int, options: ShadowOptions
     ) -> None:
         self._processor = processor
-        self._tables: Shadow | native.Shadow
+        self._tables: Shadow | native_shadow.Shadow
         self.handle = ffi.new("struct mhv_shadow_service *")
         policy, keep_large = options.policy, options.keep_large
         if processor.core is Core.REFERENCE:
             self._tables = reference(processor.memory, second, base, frame_count, options)
             self._callbacks = Callbacks(self._tables, processor.walk_failed, self.handle)
         else:
-            self._tables = native.Shadow(
+            self._tables = native_shadow.Shadow(
                 processor.memory, second, base, frame_count, policy, keep_large=keep_large
             )
             lib.mhv_shadow_serve(self._tables.handle, self.handle)
@@ -118,7 +118,7 @@ class Callbacks:
 
     def _root(self, _user: Any, guest: Any) -> int:
         root = self._shadow.root(paging_of(guest))
-        return native.NOWHERE if root is None else root
+        return native_shadow.NOWHERE if root is None else root
 
     def _fill(self, _user: Any, guest: Any, gva: int, access: Any, ret: Any) -> None:
         ret.outcome = lib.MHV_NOT_CANONICAL

@@ -1,8 +1,9 @@
 """The C twins of this floor, behind the signatures of the reference. Nothing else here imports the core.
 
-Stands for: ``native/core/include/minihv/walk.h``, ``tables.h``, ``shadow.h`` and ``dirty.h``.
+Stands for: ``native/core/include/minihv/walk.h``, ``tables.h``, ``shadow.h``, ``dirty.h`` and ``tlb.h``.
 Simplified: no observer: C walks show their results, not their steps.
-Twin: ``minihv.paging.walk``, ``nested``, ``tables``, ``shadow`` and ``dirty``; held equal by ``tests/twins``.
+Twin: ``minihv.paging.walk``, ``nested``, ``tables``, ``shadow``, ``dirty`` and ``tlb``; held equal by
+    ``tests/twins``.
 """
 
 from collections.abc import Sequence
@@ -17,13 +18,30 @@ from minihv.paging.access import Access, AccessKind, Paging
 from minihv.paging.dirty import PageBitmap, refuse_harvest
 from minihv.paging.formats import INDEX_BITS, Format
 from minihv.paging.nested import NestedMapping, SecondMapping, Violation
-from minihv.paging.shadow import Emulated, Filled, ShadowPolicy
-from minihv.paging.shadow_pages import ShadowCounters, check_count
 from minihv.paging.tables import TableLeaf, TableStatus, refuse
 from minihv.paging.walk import Mapping, NotCanonical, PageFault
 from minihv.terms import PAGE_BYTES
 
-NOWHERE = (1 << 64) - 1
+__all__ = [
+    "MemoryView",
+    "PageTables",
+    "c_access",
+    "c_paging",
+    "c_ram",
+    "ffi",
+    "first_refusal",
+    "forget",
+    "harvest",
+    "lib",
+    "mapping",
+    "nested_answer",
+    "nested_walk",
+    "second_walk",
+    "violation",
+    "walk",
+    "walk_cache",
+    "walk_each",
+]
 
 
 class MemoryView(Protocol):
@@ -34,25 +52,17 @@ class MemoryView(Protocol):
         """A writable buffer, a multiple of 8 bytes long."""
 
 
-def walk(memory: MemoryView, paging: Paging, gva: int, access: Access) -> Mapping | PageFault | NotCanonical:
-    """As ``minihv.paging.walk.walk``."""
+def walk(
+    memory: MemoryView, paging: Paging, gva: int, access: Access, cache: Any = None
+) -> Mapping | PageFault | NotCanonical:
+    """As ``minihv.paging.walk.walk``; with what earlier walks left in ``cache``, if there is one."""
     found = ffi.new("struct mhv_walk_result *")
-    lib.mhv_walk(c_ram(memory), c_paging(paging), gva, c_access(access)[0], found)
-    if found.outcome == lib.MHV_MAPPED:
-        return Mapping(
-            gpa=found.gpa,
-            page_bytes=found.page_bytes,
-            leaf_entry=found.leaf_entry,
-            leaf_pa=found.leaf_pa,
-            level=found.level,
-            references=found.references,
-            readable=found.readable,
-            writable=found.writable,
-            executable=found.executable,
-            user=found.user,
-            dirty=found.dirty,
-        )
-    return first_refusal(found, gva)
+    inputs = c_ram(memory), c_paging(paging), gva, c_access(access)[0]
+    if cache is None:
+        lib.mhv_walk(*inputs, found)
+    else:
+        lib.mhv_walk_cached(*inputs, cache, found)
+    return mapping(found) if found.outcome == lib.MHV_MAPPED else first_refusal(found, gva)
 
 
 def nested_walk(  # noqa: PLR0913 - the walk of two stages has the inputs of two
@@ -65,28 +75,7 @@ def nested_walk(  # noqa: PLR0913 - the walk of two stages has the inputs of two
         lib.mhv_nested_walk(*inputs, found)
     else:
         lib.mhv_nested_walk_cached(*inputs, cache, found)
-    if found.outcome == lib.MHV_VIOLATION:
-        return violation(found, AccessKind.WRITE if found.on_table else access.kind)
-    if found.outcome != lib.MHV_MAPPED:
-        return first_refusal(found, gva)
-    return NestedMapping(
-        gpa=found.gpa,
-        spa=found.spa,
-        page_bytes=found.page_bytes,
-        second_page_bytes=found.second_page_bytes,
-        leaf_entry=found.leaf_entry,
-        second_leaf_entry=found.second_leaf_entry,
-        leaf_pa=found.leaf_pa,
-        second_leaf_pa=found.second_leaf_pa,
-        level=found.level,
-        second_level=found.second_level,
-        references=found.references,
-        readable=found.readable,
-        writable=found.writable,
-        executable=found.executable,
-        user=found.user,
-        dirty=found.dirty,
-    )
+    return nested_answer(found, gva, access)
 
 
 def second_walk(memory: MemoryView, second: Paging, gpa: int, kind: AccessKind) -> SecondMapping | Violation:
@@ -111,11 +100,17 @@ def second_walk(memory: MemoryView, second: Paging, gpa: int, kind: AccessKind) 
 
 
 def walk_cache() -> Any:
-    """An empty ``struct mhv_walk_cache``: a processor's memory of second-stage walks.
+    """An empty ``struct mhv_walk_cache``: what a processor remembers from one walk to the next.
 
-    It is for one set of second-level tables, for as long as nobody changes them.
+    It is for one set of second-level tables, for as long as nobody changes them; when the guest's were
+    changed, ``forget`` their ways.
     """
     return ffi.new("struct mhv_walk_cache *")
+
+
+def forget(cache: Any) -> None:
+    """The guest has invalidated: no way down its tables is known any more."""
+    lib.mhv_walk_cache_forget(cache)
 
 
 def walk_each(
@@ -212,87 +207,49 @@ class PageTables:
             refuse(TableStatus(status), self.format, va, pa, byte_count, flags)
 
 
-class Shadow:
-    """As ``minihv.paging.shadow.Shadow`` over ``page_count`` frames at ``base``."""
+def mapping(found: Any) -> Mapping:
+    """Where a walk of one stage ended well."""
+    return Mapping(
+        gpa=found.gpa,
+        page_bytes=found.page_bytes,
+        leaf_entry=found.leaf_entry,
+        leaf_pa=found.leaf_pa,
+        level=found.level,
+        references=found.references,
+        readable=found.readable,
+        writable=found.writable,
+        executable=found.executable,
+        user=found.user,
+        dirty=found.dirty,
+    )
 
-    def __init__(  # noqa: PLR0913 - the description of a set of shadow tables
-        self,
-        memory: MemoryView,
-        second: Paging,
-        base: int,
-        page_count: int,
-        policy: ShadowPolicy,
-        *,
-        keep_large: bool = True,
-    ) -> None:
-        check_count(page_count)
-        self._ram = c_ram(memory)
-        options = ffi.new(
-            "struct mhv_shadow_options *",
-            {
-                "second": c_paging(second)[0],
-                "base": base,
-                "page_count": page_count,
-                "policy": list(ShadowPolicy).index(policy),
-                "keep_large": keep_large,
-            },
-        )
-        made = lib.mhv_shadow_create(self._ram, options)
-        if made == ffi.NULL:
-            raise InternalError(
-                f"Shadow tables lie in memory, and {page_count} frames at {base:#x} do not, "
-                "or the host has no more to give."
-            )
-        self.handle = ffi.gc(made, lib.mhv_shadow_destroy)
 
-    def root(self, guest: Paging) -> int | None:
-        """The SPA of the top shadow table."""
-        found: int = lib.mhv_shadow_root(self.handle, c_paging(guest))
-        return None if found == NOWHERE else found
-
-    def fill(
-        self, guest: Paging, gva: int, access: Access
-    ) -> Filled | Emulated | PageFault | NotCanonical | Violation:
-        """What ring -1 makes of an access that the shadow tables did not allow."""
-        found = ffi.new("struct mhv_walk_result *")
-        lib.mhv_shadow_fill(self.handle, c_paging(guest), gva, c_access(access)[0], found)
-        if found.outcome == lib.MHV_VIOLATION:
-            return violation(found, AccessKind.WRITE if found.on_table else access.kind)
-        if found.outcome not in (lib.MHV_MAPPED, lib.MHV_EMULATE):
-            return first_refusal(found, gva)
-        kind = Emulated if found.outcome == lib.MHV_EMULATE else Filled
-        return kind(**{name: getattr(found, name) for name in NestedMapping.__slots__})
-
-    def written(self, spa: int, byte_count: int) -> None:
-        """Ring -1 has written to memory."""
-        lib.mhv_shadow_written(self.handle, spa, byte_count)
-
-    def invalidate_page(self, guest: Paging, gva: int) -> None:
-        """INVLPG."""
-        lib.mhv_shadow_invalidate_page(self.handle, c_paging(guest), gva)
-
-    def invalidate_all(self) -> None:
-        """A write to CR3, or to a control register that flushes."""
-        lib.mhv_shadow_invalidate_all(self.handle)
-
-    def drop(self) -> None:
-        """Forgets everything."""
-        lib.mhv_shadow_drop(self.handle)
-
-    def take_writes(self) -> None:
-        """No slot allows to write any more."""
-        lib.mhv_shadow_take_writes(self.handle)
-
-    def take_stale(self) -> bool:
-        """Whether a translation was taken away since the last call."""
-        return bool(lib.mhv_shadow_take_stale(self.handle))
-
-    @property
-    def counters(self) -> ShadowCounters:
-        """Pages in use, the most that were, and those that had to go."""
-        found = ffi.new("struct mhv_shadow_counters *")
-        lib.mhv_shadow_count(self.handle, found)
-        return ShadowCounters(found.pages, found.peak, found.evicted)
+def nested_answer(
+    found: Any, gva: int, access: Access
+) -> NestedMapping | PageFault | NotCanonical | Violation:
+    """Where a walk of two stages ended."""
+    if found.outcome == lib.MHV_VIOLATION:
+        return violation(found, AccessKind.WRITE if found.on_table else access.kind)
+    if found.outcome != lib.MHV_MAPPED:
+        return first_refusal(found, gva)
+    return NestedMapping(
+        gpa=found.gpa,
+        spa=found.spa,
+        page_bytes=found.page_bytes,
+        second_page_bytes=found.second_page_bytes,
+        leaf_entry=found.leaf_entry,
+        second_leaf_entry=found.second_leaf_entry,
+        leaf_pa=found.leaf_pa,
+        second_leaf_pa=found.second_leaf_pa,
+        level=found.level,
+        second_level=found.second_level,
+        references=found.references,
+        readable=found.readable,
+        writable=found.writable,
+        executable=found.executable,
+        user=found.user,
+        dirty=found.dirty,
+    )
 
 
 def first_refusal(found: Any, gva: int) -> PageFault | NotCanonical:

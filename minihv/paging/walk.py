@@ -101,7 +101,22 @@ class Leaf:
     entry_pa: int
     level: Level
     rights: Rights
-    user: bool
+    together: int
+    """What all levels grant together: W, U, and bit 63 for "may be executed"; the same for whoever asks."""
+
+    @property
+    def user(self) -> bool:
+        """A page of ring 3."""
+        return bool(self.together & USER)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a walk begins: at the table of ``level`` at ``table``, with what the levels above it grant."""
+
+    level: int
+    table: int
+    together: int
 
 
 class Trail:
@@ -136,15 +151,18 @@ def walk(
     trail = Trail(observe)
     stage = Stage(StageName.GUEST, memory, X86_64[paging.levels], paging, trail)
     leaf = follow(stage, gva, access, reach=lambda entry_pa, level: entry_pa)
-    if not isinstance(leaf, Leaf):
-        return leaf
+    return mapping(leaf, trail.references) if isinstance(leaf, Leaf) else leaf
+
+
+def mapping(leaf: Leaf, references: int) -> Mapping:
+    """What a leaf makes of a page."""
     return Mapping(
         gpa=leaf.address,
         page_bytes=leaf.level.page_bytes,
         leaf_entry=leaf.entry,
         leaf_pa=leaf.entry_pa,
         level=leaf.level.number,
-        references=trail.references,
+        references=references,
         readable=leaf.rights.readable,
         writable=leaf.rights.writable,
         executable=leaf.rights.executable,
@@ -153,23 +171,33 @@ def walk(
     )
 
 
+def root_of(paging: Paging) -> Start:
+    """Where walks begin: nothing has been refused yet, and bit 63 means "may be executed"."""
+    return Start(paging.levels, paging.root & FRAME, WRITABLE | USER | NO_EXECUTE)
+
+
 def follow(
-    stage: Stage, address: int, access: Access, reach: Callable[[int, Level], int | Refused]
+    stage: Stage,
+    address: int,
+    access: Access,
+    reach: Callable[[int, Level], int | Refused],
+    start: Start | None = None,
 ) -> Leaf | PageFault | NotCanonical | Refused:
     """Follows ``address`` through the tables of one stage, from the root to a leaf or to a fault.
 
     ``reach`` says where the memory holds an entry whose address the tables give; or it refuses, and so does
-    the walk. With one stage it is the identity; with two it is the other stage.
+    the walk. With one stage it is the identity; with two it is the other stage. ``start`` is a table further
+    down, for one who knows the way to it.
     """
     memory, paging, trail = stage.memory, stage.paging, stage.trail
-    table = paging.root & FRAME
-    together = WRITABLE | USER | NO_EXECUTE  # bit 63 here means: may be executed
+    start = start or root_of(paging)
+    table, together = start.table, start.together
 
     # 1. "Canonical Address Form": bits above the translated ones say nothing new.
     if not stage.format.translates(address):
         return NotCanonical(address)
 
-    for level in stage.format.levels:
+    for level in stage.format.levels[-start.level :]:
         # 2. Nine bits of the address choose the entry of this level's table.
         reached = reach(level.entry_address(table, address), level)
         if isinstance(reached, Refusal):
@@ -211,7 +239,7 @@ def follow(
     # 10. The entry gives the upper bits of the result, the address the rest.
     offset_mask = level.page_bytes - 1
     target = marked & FRAME & ~offset_mask | address & offset_mask
-    return Leaf(target, marked, entry_pa, level, rights, user=bool(together & USER))
+    return Leaf(target, marked, entry_pa, level, rights, together)
 
 
 def rights_of(paging: Paging, together: int, access: Access) -> Rights:

@@ -6,13 +6,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 from hypothesis import given, settings
-from random_tables import Shares, World, worlds
 
 from minihv.eyes.address_map import AddressMap, Limits, MappedRange, StageMap, map_stage
 from minihv.paging.access import AccessKind, Paging, StageName, WritesAside
 from minihv.paging.nested import NestedMapping, SecondMapping, Violation, nested_walk, second_walk
 from minihv.paging.walk import NotCanonical, PageFault
 from minihv.spec.x86_paging import PF_PRESENT, PF_RESERVED
+from minihv.testing import CrowdedWorld, Shares, crowded_worlds
 
 LIMITS = Limits(tables=48, ranges=4000)
 """The tables of ``worlds`` lead into each other: listing all of them would take for ever."""
@@ -35,7 +35,7 @@ def addresses(random: Random, stage: StageMap) -> Iterator[int]:
     yield from (random.getrandbits(48) for _ in range(6))
 
 
-def check_guest(world: World, guest: Paging, second: Paging, shares: Shares) -> None:
+def check_guest(world: CrowdedWorld, guest: Paging, second: Paging, shares: Shares) -> None:
     """The map of a guest's tables against walks of both stages."""
     stage = map_stage(world.memory, guest, StageName.GUEST, second=second, limits=LIMITS)
     assert [one.begin for one in stage.ranges] == sorted({one.begin for one in stage.ranges})
@@ -78,8 +78,8 @@ def test_map_of_a_guest_lists_what_walks_find_and_nothing_else() -> None:
     shares = Shares()
 
     @settings(max_examples=40)
-    @given(worlds())
-    def agrees(world: World) -> None:
+    @given(crowded_worlds())
+    def agrees(world: CrowdedWorld) -> None:
         before = world.memory.view.copy()
         for _ in range(4):
             check_guest(world, world.guest(nested=True), world.second(), shares)
@@ -93,8 +93,8 @@ def test_map_of_the_second_level_lists_what_walks_find_and_nothing_else() -> Non
     shares = Shares()
 
     @settings(max_examples=40)
-    @given(worlds())
-    def agrees(world: World) -> None:
+    @given(crowded_worlds())
+    def agrees(world: CrowdedWorld) -> None:
         second = world.second()
         stage = map_stage(world.memory, second, StageName.SECOND, limits=LIMITS)
         for gpa in addresses(world.random, stage):
@@ -105,7 +105,7 @@ def test_map_of_the_second_level_lists_what_walks_find_and_nothing_else() -> Non
     shares.assert_floors({"mapped": 0.3, "refused": 0.01, "absent": 0.005})
 
 
-def check_second(world: World, second: Paging, stage: StageMap, gpa: int) -> str:
+def check_second(world: CrowdedWorld, second: Paging, stage: StageMap, gpa: int) -> str:
     """One GPA in the second level."""
     kind = world.random.choice(list(AccessKind))
     found, one = second_walk(WritesAside(world.memory), second, gpa, kind), stage.find(gpa)
@@ -123,8 +123,8 @@ def check_second(world: World, second: Paging, stage: StageMap, gpa: int) -> str
 
 
 @settings(max_examples=30)
-@given(worlds())
-def test_map_of_hostile_tables_ends_and_says_where(world: World) -> None:
+@given(crowded_worlds())
+def test_map_of_hostile_tables_ends_and_says_where(world: CrowdedWorld) -> None:
     guest, second = world.guest(nested=True), world.second()
     limits = Limits(tables=world.random.randrange(1, 40), ranges=world.random.randrange(1, 400))
     stage = map_stage(world.memory, guest, StageName.GUEST, second=second, limits=limits)
@@ -138,8 +138,8 @@ def test_map_of_hostile_tables_ends_and_says_where(world: World) -> None:
 
 
 @settings(max_examples=20)
-@given(worlds())
-def test_smaller_limits_list_a_part_of_the_same(world: World) -> None:
+@given(crowded_worlds())
+def test_smaller_limits_list_a_part_of_the_same(world: CrowdedWorld) -> None:
     guest = world.guest()
     few, many = (
         map_stage(world.memory, guest, StageName.GUEST, limits=Limits(tables, 4000)) for tables in (6, 24)

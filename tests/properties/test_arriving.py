@@ -8,11 +8,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from machines import CODE, SmallMachine
 from programs import HANDLERS, random_program
-from random_tables import Shares
 
 from minihv.hypervisor.vp import VpState
 from minihv.machine.processor import PagingMode
 from minihv.terms import Gva
+from minihv.testing import Shares
 
 MOST_STEPS = 5_000
 SHARES = Shares()

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from random_tables import Shares
 from storing_guest import POOL, StoringGuest
 
 from minihv.hypervisor.page_log import LogReader
@@ -18,6 +17,7 @@ from minihv.machine.shadow import ShadowOptions
 from minihv.paging.dirty import PageBitmap
 from minihv.paging.shadow import ShadowPolicy
 from minihv.terms import PAGE_BYTES, Gpa, Spa
+from minihv.testing import Shares
 
 MODES = (PagingMode.SLAT, PagingMode.SHADOW)
 MOST_READERS = 3

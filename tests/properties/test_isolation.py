@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import CODE, MEMORY, TABLES, SmallMachine, enter_at
-from random_tables import Shares
 from streams import RESUME, RESUME_BEHIND_ERROR_CODE, WITH_ERROR_CODE, shaped
 
 from minihv.hypervisor.partition import Partition
@@ -16,6 +15,7 @@ from minihv.hypervisor.vp import VpState
 from minihv.machine.frames import FREE
 from minihv.machine.processor import PagingMode
 from minihv.terms import PAGE_BYTES
+from minihv.testing import Shares
 
 CANARY, NOBODY = 0xA5, 0xBEEF
 TOUCH_ALL = """

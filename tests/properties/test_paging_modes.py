@@ -31,11 +31,11 @@ from paging_machines import (
     Outcome,
     PagingMachine,
 )
-from random_tables import Shares
 
 from minihv.machine.processor import Core, PagingMode
 from minihv.machine.shadow import ShadowOptions
 from minihv.paging.shadow import ShadowPolicy
+from minihv.testing import Shares
 
 FLOORS = {
     "read: vector 3": 0.01,

@@ -12,7 +12,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_tables import Shares
 from three_walkers import (
     ACCESSED,
     CODE_SLOT,
@@ -26,20 +25,20 @@ from three_walkers import (
     WRITABLE,
     Case,
     Walker,
-    sign_extended,
     three_walkers,
 )
 
 from minihv.paging.access import AccessKind
 from minihv.terms import MIB
+from minihv.testing import Shares, canonical
 
 FLOORS = {
     "done": 0.15,
     "#GP": 0.001,
     "#PF: absent": 0.005,
     "#PF: reserved": 0.003,
-    "#PF: refused read in ring 0": 0.003,  # SMAP
-    "#PF: refused write in ring 0": 0.003,  # SMAP, WP
+    "#PF: refused read in ring 0": 0.001,  # SMAP
+    "#PF: refused write in ring 0": 0.001,  # SMAP, WP
     "#PF: refused fetch in ring 0": 0.01,  # SMEP, NX
     "#PF: refused read in ring 3": 0.02,  # U/S
     "#PF: refused write in ring 3": 0.02,
@@ -78,7 +77,7 @@ def cases(draw: st.DrawFn) -> Case:
     levels = draw(st.sampled_from([4, 4, 5]))
     top = draw(st.integers(0, 0x1FF).filter(lambda slot: slot != CODE_SLOT))
     low = draw(st.integers(0, (1 << 3 + 9 * levels) - 1)) & ~7
-    gva = sign_extended(top << 3 + 9 * levels | low, levels)
+    gva = canonical(top << 3 + 9 * levels | low, levels)
     if draw(st.integers(0, 63)) == 37:
         gva ^= 1 << 60
     flag = st.booleans()

@@ -4,9 +4,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-from builders import copy_of
 from hypothesis import given, settings
-from random_tables import Shares, World, outcome_of, worlds
 
 from minihv.eyes.reasons import Rule
 from minihv.eyes.walk_picture import WalkPicture, picture_walk
@@ -14,6 +12,7 @@ from minihv.paging import native
 from minihv.paging.access import Access, AccessKind, Paging, Reference, StageName
 from minihv.paging.nested import NestedMapping, Violation, nested_walk
 from minihv.paging.walk import walk
+from minihv.testing import CrowdedWorld, Shares, copy_of, crowded_worlds, observed, outcome_of
 
 FLOORS = {
     "mapped: 4 KiB by": 0.005,
@@ -32,7 +31,7 @@ WORDS = {
 Walked = tuple[Paging, Paging, int, Access]
 
 
-def check_two_stages(world: World, walked: Walked, shares: Shares) -> WalkPicture:
+def check_two_stages(world: CrowdedWorld, walked: Walked, shares: Shares) -> WalkPicture:
     """The picture of a walk in two stages, held against the walk itself and its C twin."""
     guest, second, gva, access = walked
     seen: list[Reference] = []
@@ -42,7 +41,7 @@ def check_two_stages(world: World, walked: Walked, shares: Shares) -> WalkPictur
     assert native.nested_walk(copy_of(world.memory), guest, second, gva, access) == picture.found
     assert nested_walk(copy_of(world.memory), guest, second, gva, access, seen.append) == picture.found
     check_references(picture, seen)
-    outcome = outcome_of(picture.found, guest, second, access, seen)
+    outcome = outcome_of(observed(copy_of(world.memory), guest, gva, access, second))
     shares.add(outcome)
     assert picture.reason is None or WORDS[picture.reason.rule] in outcome
     assert (picture.reason is None) == isinstance(picture.found, NestedMapping)
@@ -71,7 +70,7 @@ def check_spaces(picture: WalkPicture) -> None:
         assert picture.rows[-1].spa is None and picture.rows[-1].gpa == picture.found.gpa
 
 
-def look_again_and_again(world: World, shares: Shares) -> None:
+def look_again_and_again(world: CrowdedWorld, shares: Shares) -> None:
     """One access; and where it was mapped, once more with a bit of the last entry turned over."""
     walked = world.guest(nested=True), world.second(), world.gva(), world.access()
     for _ in range(3):
@@ -86,8 +85,8 @@ def test_picture_of_two_stages_shows_what_the_walk_and_its_twin_read() -> None:
     shares = Shares()
 
     @settings(max_examples=50)
-    @given(worlds())
-    def shows(world: World) -> None:
+    @given(crowded_worlds())
+    def shows(world: CrowdedWorld) -> None:
         for _ in range(60):
             look_again_and_again(world, shares)
 
@@ -96,8 +95,8 @@ def test_picture_of_two_stages_shows_what_the_walk_and_its_twin_read() -> None:
 
 
 @settings(max_examples=50)
-@given(worlds())
-def test_picture_of_one_stage_shows_what_the_walk_read(world: World) -> None:
+@given(crowded_worlds())
+def test_picture_of_one_stage_shows_what_the_walk_read(world: CrowdedWorld) -> None:
     for stage in (StageName.GUEST, StageName.SHADOW) * 10:
         guest, gva, access = world.guest(), world.gva(), world.access()
         seen: list[Reference] = []
@@ -110,8 +109,8 @@ def test_picture_of_one_stage_shows_what_the_walk_read(world: World) -> None:
 
 
 @settings(max_examples=25)
-@given(worlds())
-def test_every_picture_can_be_shown_in_every_way(world: World) -> None:
+@given(crowded_worlds())
+def test_every_picture_can_be_shown_in_every_way(world: CrowdedWorld) -> None:
     for _ in range(10):
         second = world.second() if world.random.random() < 0.8 else None
         guest = world.guest(nested=second is not None)

@@ -15,6 +15,8 @@ TESTED_ELSEWHERE = {
     "__main__.py": "tests/packaging/test_wheel.py",
     "machine/native.py": "tests/twins",
     "paging/native.py": "tests/twins",
+    "paging/native_shadow.py": "tests/twins/test_shadow.py",
+    "paging/native_tlb.py": "tests/twins/test_tlb.py",
 }
 
 

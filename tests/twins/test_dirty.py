@@ -1,14 +1,13 @@
 """The C harvest finds and refuses as the Python one, and leaves the same image."""
 
 import numpy as np
-from builders import copy_of
 from hypothesis import given
-from random_tables import Shares, World, worlds
 
 from minihv.paging import native
 from minihv.paging.access import AccessKind, Paging
 from minihv.paging.dirty import HarvestError, PageBitmap, harvest
 from minihv.paging.nested import SecondMapping, second_walk
+from minihv.testing import CrowdedWorld, Shares, copy_of, crowded_worlds
 
 ACCESSED, DIRTY, LARGE = 1 << 5, 1 << 6, 1 << 7
 FLOORS = {
@@ -22,7 +21,7 @@ FLOORS = {
 }
 
 
-def asked(world: World, second: Paging) -> tuple[int, int, int]:
+def asked(world: CrowdedWorld, second: Paging) -> tuple[int, int, int]:
     """First page, number of pages, mark: mostly a range that can be harvested, of few tables."""
     random = world.random
     mark = random.choice((ACCESSED, DIRTY) * 4 + (0, LARGE, ACCESSED | DIRTY))
@@ -32,13 +31,13 @@ def asked(world: World, second: Paging) -> tuple[int, int, int]:
     return gpn, random.choice((0, 1, 7, 8, 100, 512, 600, 2000, 1 << 46)), mark
 
 
-def large_range(world: World, second: Paging) -> tuple[int, int]:
+def large_range(world: CrowdedWorld, second: Paging) -> tuple[int, int]:
     """All of a page of 2 MiB, if one is soon found."""
     gpns = [any_page(world) & -512 for _ in range(20)]
     return next((gpn for gpn in gpns if large_page_at(world, second, gpn)), gpns[0]), 512
 
 
-def any_page(world: World) -> int:
+def any_page(world: CrowdedWorld) -> int:
     """The number of a page."""
     return (world.gpa() & (1 << 48) - 1) >> 12
 
@@ -56,7 +55,7 @@ def verdict(answer: PageBitmap | tuple[object, str], large: SecondMapping | None
     return "found: a part of a large page" if part else "found: all of a large page"
 
 
-def large_page_at(world: World, second: Paging, gpn: int) -> SecondMapping | None:
+def large_page_at(world: CrowdedWorld, second: Paging, gpn: int) -> SecondMapping | None:
     """What the tables have for the first page, when it is large."""
     found = second_walk(copy_of(world.memory), second, gpn << 12, AccessKind.READ)
     return found if isinstance(found, SecondMapping) and found.second_page_bytes > 1 << 12 else None
@@ -65,8 +64,8 @@ def large_page_at(world: World, second: Paging, gpn: int) -> SecondMapping | Non
 def test_native_harvest_finds_as_the_reference() -> None:
     shares = Shares()
 
-    @given(worlds())
-    def harvests_agree(world: World) -> None:
+    @given(crowded_worlds())
+    def harvests_agree(world: CrowdedWorld) -> None:
         twin = copy_of(world.memory)
         for _ in range(20):
             second = world.second()

@@ -1,13 +1,23 @@
 """The C two-stage walk answers as the Python one, counts as many references, and leaves the same bytes."""
 
+from dataclasses import replace
+
 import numpy as np
-from builders import copy_of
 from hypothesis import given
-from random_tables import Shares, World, outcome_of, worlds
 
 from minihv.paging import native
-from minihv.paging.access import Access, AccessKind, BufferMemory, Paging, Reference
-from minihv.paging.nested import NestedMapping, nested_walk, second_walk
+from minihv.paging.access import Access, AccessKind, BufferMemory, Paging
+from minihv.paging.nested import NestedMapping, nested_walk
+from minihv.testing import (
+    CrowdedWorld,
+    Shares,
+    copy_of,
+    crowded_worlds,
+    observed,
+    observed_second,
+    outcome_of,
+)
+from minihv.testing.crowds import SECOND_FRAMES
 
 FLOORS = {
     "mapped: 4 KiB by 4 KiB": 0.01,
@@ -36,8 +46,8 @@ FLOORS = {
 def test_native_nested_walk_answers_as_the_reference() -> None:
     shares = Shares()
 
-    @given(worlds())
-    def walks_agree(world: World) -> None:
+    @given(crowded_worlds())
+    def walks_agree(world: CrowdedWorld) -> None:
         twin = copy_of(world.memory)
         for _ in range(200):
             walked = world.guest(nested=True), world.second(), world.gva(), world.access()
@@ -62,44 +72,60 @@ def both_walks(
     shares: Shares,
 ) -> object:
     """What the reference finds; the twin finds the same."""
-    seen: list[Reference] = []
-    expected = nested_walk(memory, guest, second, gva, access, seen.append)
-    assert native.nested_walk(twin, guest, second, gva, access) == expected
-    assert getattr(expected, "references", 0) == len(seen)
-    shares.add(outcome_of(expected, guest, second, access, seen))
-    return expected
+    walked = observed(memory, guest, gva, access, second)
+    assert native.nested_walk(twin, guest, second, gva, access) == walked.found
+    assert getattr(walked.found, "references", 0) == len(walked.seen)
+    shares.add(outcome_of(walked))
+    return walked.found
 
 
 def test_walk_that_remembers_earlier_ones_answers_as_the_reference() -> None:
     shares = Shares()
 
-    @given(worlds())
-    def walks_agree(world: World) -> None:
+    @given(crowded_worlds())
+    def walks_agree(world: CrowdedWorld) -> None:
         twin, cache, second = copy_of(world.memory), native.walk_cache(), world.second()
-        for _ in range(200):
-            guest, gva, access = world.guest(nested=True), world.gva(), world.access()
-            seen: list[Reference] = []
-            expected = nested_walk(world.memory, guest, second, gva, access, seen.append)
-            assert native.nested_walk(twin, guest, second, gva, access, cache) == expected
-            shares.add(outcome_of(expected, guest, second, access, seen))
+        guests, gvas = [world.guest(nested=True) for _ in range(3)], [world.gva() for _ in range(8)]
+        for number in range(200):
+            guest = replace(world.guest(nested=True), root=world.random.choice(guests).root)
+            gva, access = world.random.choice(gvas), world.access()
+            walked = observed(world.memory, guest, gva, access, second)
+            assert native.nested_walk(twin, guest, second, gva, access, cache) == walked.found
+            shares.add(outcome_of(walked) + (" again" if number > 100 else ""))
+            if isinstance(walked.found, NestedMapping) and world.random.random() < 0.1:
+                world.spoil(walked.found.leaf_pa, world.memory, twin)
+                native.forget(cache)
         assert np.array_equal(twin.view, world.memory.view)
 
     walks_agree()
-    shares.assert_floors({"mapped: 4 KiB by 4 KiB": 0.001, "page fault: absent": 0.001})
+    shares.assert_floors({"mapped: 4 KiB by 4 KiB": 0.001, "page fault: absent": 0.001, "again": 0.4})
+
+
+def test_walk_forgets_earlier_ones_when_the_second_stage_is_another() -> None:
+    @given(crowded_worlds())
+    def walks_agree(world: CrowdedWorld) -> None:
+        twin, cache = copy_of(world.memory), native.walk_cache()
+        first, guest = world.second(), world.guest(nested=True)
+        for _ in range(60):
+            frame = world.random.choice(SECOND_FRAMES[first.levels])
+            second, gva, access = replace(first, root=frame << 12), world.gva(), world.access()
+            walked = observed(world.memory, guest, gva, access, second)
+            assert native.nested_walk(twin, guest, second, gva, access, cache) == walked.found
+
+    walks_agree()
 
 
 def test_native_second_walk_answers_as_the_reference() -> None:
     shares = Shares()
 
-    @given(worlds())
-    def walks_agree(world: World) -> None:
+    @given(crowded_worlds())
+    def walks_agree(world: CrowdedWorld) -> None:
         twin = copy_of(world.memory)
         for _ in range(50):
-            second, kind, seen = world.second(), world.access().kind, list[Reference]()
-            gpa = world.gpa()
-            expected = second_walk(world.memory, second, gpa, kind, seen.append)
-            assert native.second_walk(twin, second, gpa, kind) == expected
-            shares.add(outcome_of(expected, second, second, Access(kind, user=True), seen))
+            second, kind, gpa = world.second(), world.access().kind, world.gpa()
+            walked = observed_second(world.memory, second, gpa, kind)
+            assert native.second_walk(twin, second, gpa, kind) == walked.found
+            shares.add(outcome_of(walked))
         assert np.array_equal(twin.view, world.memory.view)
 
     walks_agree()
@@ -110,8 +136,8 @@ def test_native_second_walk_answers_as_the_reference() -> None:
 
 
 def test_native_walks_many_addresses_in_one_call() -> None:
-    @given(worlds())
-    def counts_agree(world: World) -> None:
+    @given(crowded_worlds())
+    def counts_agree(world: CrowdedWorld) -> None:
         twin = copy_of(world.memory)
         guest, second = world.guest(nested=True), world.second()
         gvas, access = [world.gva() for _ in range(10)], Access(AccessKind.READ)

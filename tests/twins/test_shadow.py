@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from random_tables import Shares
 from shadow_worlds import (
     Machine,
     World,
@@ -19,6 +18,7 @@ from shadow_worlds import (
 from minihv.paging.access import BufferMemory, Paging
 from minihv.paging.nested import NestedMapping
 from minihv.paging.shadow import ShadowPolicy
+from minihv.testing import Shares
 
 FLOORS = {"Filled": 0.05, "Mapping": 0.05, "PageFault": 0.05, "Violation": 0.01, "Emulated": 0.001}
 

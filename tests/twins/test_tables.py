@@ -1,15 +1,16 @@
 """The C builder of tables answers and refuses as the Python one, and leaves the same image and pool."""
 
 import numpy as np
-from builders import memory_of
 from hypothesis import given
 from hypothesis import strategies as st
-from random_table_changes import Change, changes
-from random_tables import Shares
 
 from minihv.paging import native
+from minihv.paging.access import BufferMemory
 from minihv.paging.formats import NESTED, X86_64, Format
 from minihv.paging.tables import FramePool, PageTables
+from minihv.spec.x86_paging import ACCESSED, DIRTY, USER, WRITABLE
+from minihv.terms import LARGE_PAGE_BYTES
+from minihv.testing import Change, Shares, changes, memory_of
 
 FORMATS = [X86_64[4], X86_64[5], NESTED[4]]
 FLOORS = {
@@ -54,3 +55,40 @@ def test_native_tables_change_as_the_reference() -> None:
 
     tables_agree()
     shares.assert_floors(FLOORS)
+
+
+def fill(
+    tables: PageTables | native.PageTables, memory: BufferMemory, marks: dict[int, int], odd: int | None
+) -> None:
+    """512 pages in a row from the one at 0, as a kernel maps them and a walker marks them; one may be odd."""
+    first = tables.find(0)
+    assert first is not None
+    for i in range(512):
+        word = first.entry + i * first.page_bytes | marks.get(i, 0) | (USER if i == odd else 0)
+        memory.write_u64(first.entry_pa + 8 * i, word)
+
+
+def test_native_merge_answers_as_the_reference_for_any_512_pages() -> None:
+    shares = Shares()
+
+    @given(
+        st.sampled_from([0x1000, LARGE_PAGE_BYTES]),
+        st.sampled_from([0, 0, 1, 511, 512]),
+        st.dictionaries(st.integers(0, 511), st.sampled_from([ACCESSED, ACCESSED | DIRTY])),
+        st.sampled_from([None, None, 0, 7, 511]),
+    )
+    def merges_agree(page_bytes: int, first: int, marks: dict[int, int], odd: int | None) -> None:
+        pool = FramePool([0x4000, 0x3000, 0x2000, 0x1000])
+        ours, theirs = memory_of(0x5000), memory_of(0x5000)
+        twin = native.PageTables(theirs, X86_64[4], pool.frames)
+        tables = PageTables(ours, X86_64[4], pool.allocate, pool.free)
+        for each, memory in ((tables, ours), (twin, theirs)):
+            each.map(0, first * page_bytes, page_bytes, WRITABLE)
+            fill(each, memory, marks, odd)
+        answer = Change("merge", (0,)).apply(tables)
+        assert Change("merge", (0,)).apply(twin) == answer
+        assert np.array_equal(theirs.view, ours.view)
+        shares.add(verdict(Change("merge", ()), answer))
+
+    merges_agree()
+    shares.assert_floors({"done": 0.05, "NOT_UNIFORM": 0.05})

@@ -1,13 +1,13 @@
 """The C walk answers as the Python walk, and leaves the same bytes in memory."""
 
+from dataclasses import replace
+
 import numpy as np
-from builders import copy_of
 from hypothesis import given
-from random_tables import Shares, World, outcome_of, worlds
 
 from minihv.paging import native
-from minihv.paging.access import Reference
-from minihv.paging.walk import walk
+from minihv.paging.walk import Mapping
+from minihv.testing import CrowdedWorld, Shares, copy_of, crowded_worlds, observed, outcome_of
 
 FLOORS = {
     "mapped: 4 KiB": 0.05,
@@ -36,16 +36,37 @@ FLOORS = {
 def test_native_walk_answers_as_the_reference() -> None:
     shares = Shares()
 
-    @given(worlds())
-    def walks_agree(world: World) -> None:
+    @given(crowded_worlds())
+    def walks_agree(world: CrowdedWorld) -> None:
         twin = copy_of(world.memory)
         for _ in range(100):
-            paging, access, seen = world.guest(), world.access(), list[Reference]()
-            gva = world.gva()
-            expected = walk(world.memory, paging, gva, access, seen.append)
-            assert native.walk(twin, paging, gva, access) == expected
-            shares.add(outcome_of(expected, paging, None, access, seen))
+            paging, access, gva = world.guest(), world.access(), world.gva()
+            walked = observed(world.memory, paging, gva, access)
+            assert native.walk(twin, paging, gva, access) == walked.found
+            shares.add(outcome_of(walked))
         assert np.array_equal(twin.view, world.memory.view)
 
     walks_agree()
     shares.assert_floors(FLOORS)
+
+
+def test_walk_that_knows_ways_answers_as_the_reference() -> None:
+    shares = Shares()
+
+    @given(crowded_worlds())
+    def walks_agree(world: CrowdedWorld) -> None:
+        twin, cache, tables = copy_of(world.memory), native.walk_cache(), world.guest()
+        gvas = [world.gva() for _ in range(12)]
+        for number in range(200):
+            paging = replace(world.guest(), root=tables.root, levels=tables.levels)
+            gva, access = world.random.choice(gvas), world.access()
+            found = observed(world.memory, paging, gva, access).found
+            assert native.walk(twin, paging, gva, access, cache) == found
+            shares.add(type(found).__name__ + (" again" if number > 100 else ""))
+            if isinstance(found, Mapping) and world.random.random() < 0.1:
+                world.spoil(found.leaf_pa, world.memory, twin)
+                native.forget(cache)
+        assert np.array_equal(twin.view, world.memory.view)
+
+    walks_agree()
+    shares.assert_floors({"Mapping again": 0.02, "PageFault again": 0.02})

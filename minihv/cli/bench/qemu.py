@@ -18,14 +18,20 @@ import time
 from pathlib import Path
 
 from minihv.cli.bench.loops import CODE, Line, Listing
+from minihv.spec.vmcb import Intercept2, NestedControl, Vmcb
 from minihv.terms import LARGE_PAGE_BYTES, PAGE_BYTES
 
 PROGRAM = "qemu-system-x86_64"
 PATIENCE_SECONDS = 60.0
 
-# One page each: the loop, what leads to it, and three levels of tables that map the first GiB.
-BOOT, PML4, PDPT, PD = (CODE + page * PAGE_BYTES for page in (1, 2, 3, 4))
+# One page each: the loop, what leads to it, three levels of tables that map the first GiB, and a VMCB; then
+# the tables for pages of 4 KiB.
+BOOT, PML4, PDPT, PD, VMCB = (CODE + page * PAGE_BYTES for page in (1, 2, 3, 4, 5))
+HOST_SAVE, PTS = CODE + 6 * PAGE_BYTES, CODE + 8 * PAGE_BYTES
+SMALL_TABLES = 32
+"""Of 2 MiB each: as much RAM as the machine has."""
 GDT, GDT_POINTER, ENTRY_32, ENTRY_64 = BOOT + 0x40, BOOT + 0x60, BOOT + 0x80, BOOT + 0x100
+ENTRY_GUEST = BOOT + 0x200
 MULTIBOOT_MAGIC, MULTIBOOT_HAS_ADDRESSES = 0x1BAD_B002, 1 << 16
 
 TO_LONG_MODE: tuple[Line, ...] = (
@@ -43,6 +49,18 @@ TO_LONG_MODE: tuple[Line, ...] = (
     ("ea001110000800", "ljmp 8:0x101100"),
 )
 """32-bit: PAE, LME, paging, then a far jump into 64-bit code."""
+TO_GUEST: tuple[Line, ...] = (
+    ("b9800000c0", "mov ecx, 0xc0000080"),
+    ("b800150000", "mov eax, 0x1500"),
+    ("31d2", "xor edx, edx"),
+    ("0f30", "wrmsr"),
+    ("b9170101c0", "mov ecx, 0xc0010117"),
+    ("b800601000", "mov eax, 0x106000"),
+    ("0f30", "wrmsr"),
+    ("b800501000", "mov eax, 0x105000"),
+    ("0f01d8", "vmrun rax"),
+)
+"""64-bit: EFER.SVME, the host save area, and into the guest that the VMCB describes."""
 TO_LOOP: tuple[Line, ...] = (
     ("b061", "mov al, 0x61"),
     ("e6e9", "out 0xe9, al"),
@@ -69,9 +87,13 @@ def assembled(lines: tuple[Line, ...]) -> bytes:
     return bytes.fromhex("".join(text for text, _ in lines))
 
 
-def kernel(listing: Listing, count: int) -> bytes:
-    """A Multiboot image that executes ``count`` iterations of ``listing``."""
-    end = PD + PAGE_BYTES
+def kernel(listing: Listing, count: int, *, small_pages: bool = False, nested: bool = False) -> bytes:
+    """A Multiboot image that executes ``count`` iterations of ``listing``.
+
+    ``small_pages``: the tables have pages of 4 KiB, else of 2 MiB. ``nested``: the loop runs in a guest of
+    the image's own, whose second level are the same tables.
+    """
+    end = PTS + SMALL_TABLES * PAGE_BYTES if small_pages else PTS
     checksum = -(MULTIBOOT_MAGIC + MULTIBOOT_HAS_ADDRESSES) & 0xFFFF_FFFF
     image = bytearray(end - CODE)
 
@@ -84,24 +106,59 @@ def kernel(listing: Listing, count: int) -> bytes:
     put(GDT, struct.pack("<3Q", 0, 0x00AF_9B00_0000_FFFF, 0x00CF_9300_0000_FFFF))
     put(GDT_POINTER, struct.pack("<HI", 23, GDT))
     put(ENTRY_32, assembled(TO_LONG_MODE))
-    put(ENTRY_64, b"\x48\xb9" + struct.pack("<Q", count) + assembled(TO_LOOP))
-    put(PML4, struct.pack("<Q", PDPT | 3))
-    put(PDPT, struct.pack("<Q", PD | 3))
-    put(PD, struct.pack("<512Q", *(number * LARGE_PAGE_BYTES | 0x83 for number in range(512))))
+    to_loop = b"\x48\xb9" + struct.pack("<Q", count) + assembled(TO_LOOP)
+    put(ENTRY_64, assembled(TO_GUEST) if nested else to_loop)
+    put(ENTRY_GUEST, to_loop)
+    put(VMCB, vmcb())
+    for address, data in tables(small_pages=small_pages).items():
+        put(address, data)
     return bytes(image)
+
+
+def tables(*, small_pages: bool) -> dict[int, bytes]:
+    """Identity tables by address; every page is for both rings, as a second level needs it."""
+    found = {PML4: struct.pack("<Q", PDPT | 7), PDPT: struct.pack("<Q", PD | 7)}
+    if not small_pages:
+        found[PD] = struct.pack("<512Q", *(number * LARGE_PAGE_BYTES | 0x87 for number in range(512)))
+        return found
+    found[PD] = struct.pack("<32Q", *(PTS + PAGE_BYTES * number | 7 for number in range(SMALL_TABLES)))
+    pages = (PAGE_BYTES * number | 7 for number in range(512 * SMALL_TABLES))
+    found[PTS] = struct.pack(f"<{512 * SMALL_TABLES}Q", *pages)
+    return found
+
+
+def vmcb() -> bytes:
+    """A guest in 64-bit mode at ``ENTRY_GUEST``, under nested paging, that only VMRUN would leave."""
+    page = bytearray(PAGE_BYTES)
+    layout = Vmcb(page)
+    control, save = layout.control, layout.save
+    control.intercept_instructions2 = Intercept2.VMRUN  # as the processor insists
+    control.guest_asid, control.nested_control, control.nested_cr3 = 1, NestedControl(1), PML4
+    for name in ("es", "cs", "ss", "ds"):
+        segment = getattr(save, name)
+        segment.selector, segment.attributes = (8, 0xA9B) if name == "cs" else (16, 0xC93)
+        segment.limit = 0xFFFF_FFFF
+    save.gdtr.limit, save.gdtr.base = 23, GDT
+    save.cr0, save.cr3, save.cr4, save.efer = 0x8001_0033, PML4, 0x620, 0x1500
+    save.dr6, save.dr7, save.rflags, save.rip = 0xFFFF_0FF0, 0x400, 2, ENTRY_GUEST
+    save.g_pat = 0x0007_0406_0007_0406
+    return bytes(page)
 
 
 class Qemu:
     """QEMU, about to execute ``listing``; a new process each time."""
 
-    def __init__(self, program: str, listing: Listing) -> None:
+    def __init__(
+        self, program: str, listing: Listing, *, small_pages: bool = False, nested: bool = False
+    ) -> None:
         self._program, self._listing = program, listing
+        self._shape = {"small_pages": small_pages, "nested": nested}
 
     def seconds(self, count: int) -> float | None:
         """What ``count`` iterations took, or ``None`` when QEMU did not execute them."""
         with tempfile.TemporaryDirectory() as folder:
             image = Path(folder, "loop.bin")
-            image.write_bytes(kernel(self._listing, count))
+            image.write_bytes(kernel(self._listing, count, **self._shape))
             with subprocess.Popen(
                 self.command(image),
                 stdin=subprocess.DEVNULL,
@@ -117,7 +174,19 @@ class Qemu:
     def command(self, image: Path) -> list[str]:
         """QEMU without anything that is not needed to execute ``image``."""
         return [
-            *(self._program, "-accel", "tcg", "-m", "64", "-nodefaults", "-no-reboot", "-display", "none"),
+            *(
+                self._program,
+                "-accel",
+                "tcg",
+                "-cpu",
+                "max",
+                "-m",
+                "64",
+                "-nodefaults",
+                "-no-reboot",
+                "-display",
+                "none",
+            ),
             *("-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"),
             *("-kernel", str(image)),
         ]

@@ -20,6 +20,8 @@ from minihv.hypervisor.vp import VpState
 from minihv.machine.engine import engine_api
 from minihv.machine.memory import SystemMemory
 from minihv.machine.native import ffi, lib
+from minihv.machine.processor import PagingMode
+from minihv.machine.shadow import ShadowOptions
 from minihv.terms import MIB, Gpa, Gva
 
 DEFAULT_BYTES = 4 * MIB
@@ -66,8 +68,14 @@ def create_child(hypervisor: Hypervisor, listing: Listing, memory_bytes: int) ->
 class Child(Closing):
     """A partition of minihv with one VP, under the whole policy of ring -1."""
 
-    def __init__(self, listing: Listing, memory_bytes: int = DEFAULT_BYTES) -> None:
-        self.hypervisor = Hypervisor(machine_bytes(memory_bytes))
+    def __init__(
+        self,
+        listing: Listing,
+        memory_bytes: int = DEFAULT_BYTES,
+        paging: PagingMode = PagingMode.SLAT,
+    ) -> None:
+        frames = ShadowOptions().frames_for(memory_bytes)
+        self.hypervisor = Hypervisor(machine_bytes(memory_bytes, shadow_frames=frames), paging=paging)
         self.partition = create_child(self.hypervisor, listing, memory_bytes)
         self.vp = self.partition.vps[0]
 

@@ -13,6 +13,7 @@ from minihv.errors import InternalError
 from minihv.guests.boot import TABLES_GPA
 from minihv.hypervisor.gpa_space import GpaSpace
 from minihv.machine.frames import HYPERVISOR
+from minihv.machine.processor import PagingMode
 from minihv.paging import native
 from minihv.paging.access import Access, Paging
 from minihv.paging.formats import NESTED, X86_64
@@ -48,8 +49,11 @@ class GuestMemory:
 class Strider(Child):
     """A child whose memory is mapped by 4 KiB pages twice, and which reads one word of each of many."""
 
-    def __init__(self) -> None:
-        super().__init__(STRIDE, MEMORY_BYTES)
+    references = REFERENCES
+    """Of the walk that answers each of its misses."""
+
+    def __init__(self, paging: PagingMode = PagingMode.SLAT) -> None:
+        super().__init__(STRIDE, MEMORY_BYTES, paging)
         memory, space = self.hypervisor.memory, self.partition.gpa_space
         frames = iter(GUEST_TABLES)
         guest = PageTables(
@@ -74,10 +78,10 @@ class Strider(Child):
         fills, references = counters.tlb_fills, counters.walk_references
         taken = nanoseconds(lambda: self.run(count))
         fills, references = counters.tlb_fills - fills, counters.walk_references - references
-        if fills < count * 0.95 or round(references / fills) != REFERENCES:
+        if fills < count * 0.95 or round(references / fills) != self.references:
             raise InternalError(
-                f"Each of {count} loads should walk {REFERENCES} references, and there were {fills} walks of "
-                f"{references} references: please report it."
+                f"Each of {count} loads should walk {self.references} references, and there were {fills} "
+                f"walks of {references} references: please report it."
             )
         return taken / int(fills)
 

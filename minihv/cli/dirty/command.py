@@ -16,6 +16,8 @@ from minihv.cli.run import parse_size, status_of, tell_of_interruption
 from minihv.errors import ConfigurationError
 from minihv.guests.session import GuestSession
 from minihv.machine.processor import PagingMode
+from minihv.machine.shadow import ShadowOptions
+from minihv.paging.shadow import ShadowPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class DirtyOptions:
     vps: int | None
     lps: int
     paging: str
+    policy: str
     svg: Path | None
     as_json: bool
     plain: bool
@@ -51,6 +54,7 @@ def perform(options: DirtyOptions, beat: Beat) -> int:
         vps=options.vps,
         lps=options.lps,
         paging=PagingMode.named(options.paging),
+        shadow=ShadowOptions(ShadowPolicy.named(options.policy)),
     )
     with session:
         recorder = Recorder(session, options.every)

@@ -103,7 +103,7 @@ enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
     if (invalidates(number, silicon->cr[number] ^ held)) {
         if (vp->shadow)
             vp->shadow->invalidate_all(vp->shadow->user);
-        mhv_flush_tlb(processor);
+        mhv_invalidate_all(processor, vp, number != 3);
     }
     return mhv_complete(processor, vp, silicon, instruction.length);
 }

@@ -120,20 +120,26 @@ static bool fill_read(struct mhv_processor *processor, const struct mhv_walk_res
     return answer(fill, spa, MHV_UC_PROT_READ);
 }
 
-// The registers that decide a walk, while the engine is inside an instruction. CR0, CR3 and CR4 are
-// what they were on entry: the engine stops at every write to them (control.c).
-static void read_controls(struct mhv_processor *processor, struct mhv_paging *guest,
-                          struct mhv_access *access)
+// Who accesses, and how, while the engine is inside an instruction. CR0, CR3, CR4 and EFER are what
+// they were on entry: the engine stops at every write to them (control.c).
+static struct mhv_access access_of(struct mhv_processor *processor, int type)
 {
+    const uint8_t kind = type == MHV_UC_MEM_FETCH   ? MHV_EXECUTE
+                         : type == MHV_UC_MEM_WRITE ? MHV_WRITE
+                                                    : MHV_READ;
+    const struct mhv_silicon *live = processor->live;
     uint16_t cs = 0;
     uint64_t rflags = 0;
 
-    *guest = mhv_guest_paging(mhv_silicon_of(processor->vp->context));
+    if (live)
+        return (struct mhv_access){.kind = kind,
+                                   .user = (live->hflags & MHV_HF_CPL) == 3,
+                                   .ac = (live->eflags & RFLAGS_AC) != 0};
     processor->api.reg_read(processor->engine, MHV_UC_CS, &cs);
-    access->user = (cs & 3) == 3;
-    if (guest->smap)
+    if (processor->guest.smap)
         processor->api.reg_read(processor->engine, MHV_UC_RFLAGS, &rflags);
-    access->ac = rflags & RFLAGS_AC;
+    return (struct mhv_access){
+        .kind = kind, .user = (cs & 3) == 3, .ac = (rflags & RFLAGS_AC) != 0};
 }
 
 // In ring 3 the processor itself reads descriptors as a supervisor, and the engine does not say
@@ -175,8 +181,7 @@ static bool remember_fault(struct mhv_processor *processor, const struct mhv_wal
 
 // What the processor's tables say: one stage of ring -1's, or the guest's and the second.
 static void walk_tables(struct mhv_processor *processor, const struct mhv_paging *guest,
-                        uint64_t page, const struct mhv_access *access,
-                        struct mhv_walk_result *found)
+                        uint64_t page, struct mhv_access access, struct mhv_walk_result *found)
 {
     struct mhv_counters *counters = &processor->vp->counters;
 
@@ -185,7 +190,14 @@ static void walk_tables(struct mhv_processor *processor, const struct mhv_paging
         return;
     }
     const struct mhv_paging second = mhv_second_paging(processor->vp);
-    processor->walker.walk(processor->walker.user, guest, &second, page, access, found);
+    if (processor->tlb)
+        mhv_modelled_walk(processor, guest, &second, page, access, found);
+    else if (processor->caches && !processor->foreign_walker)
+        mhv_nested_walk_cached(&processor->ram, guest, &second, page, access,
+                               &processor->walk_cache, found);
+    else
+        processor->walker.walk(processor->walker.user, guest, &second, page, &access, found);
+    counters->tlb_fills += found->references > 0 || !processor->tlb;
     counters->walk_references += found->references;
 }
 
@@ -206,21 +218,17 @@ static bool fill_mapped(struct mhv_processor *processor, const struct mhv_walk_r
 static bool fill_guest(struct mhv_processor *processor, uint64_t page, int type,
                        struct mhv_engine_fill *fill)
 {
-    struct mhv_paging guest;
-    struct mhv_access access = {.kind = (uint8_t)(type == MHV_UC_MEM_FETCH   ? MHV_EXECUTE
-                                                  : type == MHV_UC_MEM_WRITE ? MHV_WRITE
-                                                                             : MHV_READ)};
+    const struct mhv_paging *guest = &processor->guest;
     struct mhv_walk_result found;
 
-    if (access.kind == MHV_EXECUTE && processor->step == STEP_LAST)
+    if (type == MHV_UC_MEM_FETCH && processor->step == STEP_LAST)
         return refuse(processor, EVENT_STEPPED, 0); // the step is done; what follows can wait
-    read_controls(processor, &guest, &access);
-    processor->vp->counters.tlb_fills++;
-    walk_tables(processor, &guest, page, &access, &found);
+    struct mhv_access access = access_of(processor, type);
+    walk_tables(processor, guest, page, access, &found);
     if (found.outcome == MHV_PAGE_FAULT && access.user && access.kind != MHV_EXECUTE &&
         is_descriptor_read(processor, page)) {
         access.implicit = true;
-        walk_tables(processor, &guest, page, &access, &found);
+        walk_tables(processor, guest, page, access, &found);
     }
     if ((found.outcome != MHV_MAPPED && found.outcome != MHV_EMULATE) ||
         found.spa >= processor->ram.byte_count)

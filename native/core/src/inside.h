@@ -18,8 +18,9 @@ enum { PAGE_SHIFT = 12, PAGE_BYTES = 4096, INSTRUCTION_BYTES = 15 };
 enum { MHV_FORGET_PAGE_AT = 0x300 }; // in the stub's page: INVLPGA
 static const uint64_t MHV_STUB_PAGE =
     UINT64_C(0x00C0FFED) << 36; // a GVA no format translates: the stub's page, beside a guest's
-enum { EMULATED_SHIFT = 39 };   // engine-physical address from which memory is written by exits
-enum { PHYSICAL_BITS = 40 };    // of the emulated processor: CPUID leaf 0x80000008
+static const uint64_t ROOT_UNKNOWN = UINT64_MAX - 1; // of shadow tables: somebody has to ask
+enum { EMULATED_SHIFT = 39 }; // engine-physical address from which memory is written by exits
+enum { PHYSICAL_BITS = 40 };  // of the emulated processor: CPUID leaf 0x80000008
 
 // Masks of the bits that microcode looks at.
 enum {
@@ -101,7 +102,13 @@ struct mhv_processor {
     void *engine;
     struct mhv_memory *memory;
     struct mhv_ram ram;
+    const struct mhv_silicon *live; // the engine's registers, as they are now; NULL: ask the engine
     struct mhv_walker walker;
+    struct mhv_paging guest;          // of the VP, since it was entered
+    struct mhv_paging one_stage;      // shadow paging: what steers the walk in its place
+    struct mhv_tlb *tlb;              // modelled, in front of the walk; NULL: there is none
+    bool foreign_walker;              // `walker` is not the native one
+    bool caches;                      // of the native walker are in use
     struct mhv_walk_cache walk_cache; // of the native walker; emptied by mhv_processor_flush
     uint32_t paging_mode;
     uint64_t stub_spa;     // page of the entry stub; the effective VMCB is the next one
@@ -185,14 +192,22 @@ enum mhv_stop mhv_finish(struct mhv_processor *processor, struct mhv_vp *vp, enu
 bool mhv_is_inside_block(const struct mhv_processor *processor, const struct mhv_silicon *silicon);
 bool mhv_step_once(struct mhv_processor *processor, struct mhv_vp *vp, struct mhv_silicon *silicon);
 
+// live.c
+const struct mhv_silicon *mhv_find_live(struct mhv_processor *processor);
+
 // fill.c
 bool mhv_on_fill(void *engine, uint64_t gva, int type, struct mhv_engine_fill *fill, void *user);
 void mhv_drop_blocks(struct mhv_processor *processor, uint64_t frame);
 void mhv_drop_stale(struct mhv_processor *processor);
 
+// modelled.c
+void mhv_modelled_walk(struct mhv_processor *processor, const struct mhv_paging *first,
+                       const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
+                       struct mhv_walk_result *ret);
+
 // shadow_exits.c
 void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *guest, uint64_t gva,
-                     const struct mhv_access *access, struct mhv_walk_result *ret);
+                     struct mhv_access access, struct mhv_walk_result *ret);
 enum next mhv_shadow_exit(struct mhv_processor *processor, struct mhv_vp *vp,
                           struct mhv_silicon *silicon, uint32_t code);
 bool mhv_is_shadow_exit(const struct mhv_vp *vp, uint32_t code);
@@ -205,9 +220,11 @@ void mhv_on_emulated_write(void *engine, uint64_t spa, unsigned int byte_count, 
 bool mhv_memory_operand(const struct mhv_silicon *silicon,
                         const struct mhv_instruction *instruction, uint64_t *gva);
 
-// tlb.c
+// flush.c
 void mhv_flush_tlb(struct mhv_processor *processor);
 void mhv_flush_page(struct mhv_processor *processor, uint64_t gva);
+void mhv_invalidate_all(struct mhv_processor *processor, const struct mhv_vp *vp, bool globally);
+void mhv_invalidate_address(struct mhv_processor *processor, const struct mhv_vp *vp, uint64_t gva);
 void mhv_remember_large_page(struct mhv_processor *processor, uint64_t gva, uint64_t page_bytes);
 enum next mhv_invalidate_page(struct mhv_processor *processor, struct mhv_vp *vp,
                               struct mhv_silicon *silicon);

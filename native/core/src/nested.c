@@ -4,7 +4,7 @@
 // tests/twins/test_nested_walk.py.
 
 #include "minihv/walk.h"
-#include "stage.h"
+#include "ways.h"
 
 #include <stddef.h>
 
@@ -174,6 +174,59 @@ static inline bool translate_table(struct mhv_ram ram, struct second *second, ui
     return true;
 }
 
+// What the leaves of both stages make of a page.
+static inline void mapped(const struct second *second, const struct stage *stage,
+                          uint64_t entry_spa, struct rights rights, uint32_t references,
+                          struct mhv_walk_result *ret)
+{
+    second_mapping(second, rights, ret);
+    ret->page_bytes = leaf_bytes(stage);
+    ret->leaf_entry = stage->entry;
+    ret->leaf_pa = entry_spa;
+    ret->references = references;
+    ret->level = (uint8_t)stage->level;
+    ret->user = stage->rights & USER;
+    ret->dirty = stage->entry & second->stage.entry & DIRTY;
+}
+
+// What most misses come to: both ways down are known, and both pages have been used like this
+// before. Reads the last entry of each stage and changes nothing. False: walk.
+static inline bool short_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
+                              const struct mhv_paging *paging, uint64_t gva,
+                              struct mhv_access access, struct mhv_walk_cache *cache,
+                              struct mhv_walk_result *ret)
+{
+    const uint64_t used = PRESENT | ACCESSED | (access.kind == MHV_WRITE ? DIRTY : 0);
+    const struct mhv_guest_slot *way = known_way(guest, cache, gva);
+    struct mhv_table_path *path = &cache->path;
+    struct second second = {.path = path};
+    struct stage stage;
+
+    if (!way || path->level != 1 || path->root != (paging->root & FRAME))
+        return false;
+    stage_begin(&stage, guest);
+    stage_begin(&second.stage, paging);
+    stage.level = second.stage.level = 1;
+    const uint64_t entry_spa = way->table_spa + (gva >> 12 & 0x1FF) * 8;
+    stage.entry = read_u64(*ram, entry_spa);
+    const uint64_t gpa = (stage.entry & FRAME) | (gva & 0xFFF);
+    if ((stage.entry & (used | stage.reserved)) != used || (gpa ^ path->gpa) >> 21)
+        return false;
+    second.leaf_pa = path->tables[1] + (gpa >> 12 & 0x1FF) * 8;
+    second.stage.entry = read_u64(*ram, second.leaf_pa);
+    if ((second.stage.entry & (used | second.stage.reserved)) != used)
+        return false;
+    stage.rights = way->rights & (stage.entry ^ NO_EXECUTE);
+    second.stage.rights = path->rights[1] & (second.stage.entry ^ NO_EXECUTE);
+    const struct rights rights = rights_of(guest, stage.rights, access);
+    if (!may(rights, access.kind) || !may(second_rights(&second), access.kind))
+        return false;
+    path->gpa = gpa;
+    second.spa = (second.stage.entry & FRAME) | (gva & 0xFFF);
+    mapped(&second, &stage, entry_spa, rights, (uint32_t)way->references + levels_of(paging), ret);
+    return true;
+}
+
 // The walk itself. `cache` is NULL or not at compile time, so each of the two callers has its own.
 __attribute__((always_inline)) static inline void
 walk_both(const struct mhv_ram *ram, const struct mhv_paging *guest,
@@ -208,6 +261,8 @@ walk_both(const struct mhv_ram *ram, const struct mhv_paging *guest,
         }
         references += second.references + 1;
         entry_spa = second.spa;
+        if (cache && level == 1)
+            keep_way(cache, gva, entry_spa, &stage, references);
         step = stage_step(*ram, &stage, entry_spa);
     } while (step == DOWN);
 
@@ -227,14 +282,7 @@ walk_both(const struct mhv_ram *ram, const struct mhv_paging *guest,
         ret->level = (uint8_t)level;
         return;
     }
-    second_mapping(&second, rights, ret);
-    ret->page_bytes = leaf_bytes(&stage);
-    ret->leaf_entry = stage.entry;
-    ret->leaf_pa = entry_spa;
-    ret->references = references + second.references;
-    ret->level = (uint8_t)level;
-    ret->user = stage.rights & USER;
-    ret->dirty = stage.entry & second.stage.entry & DIRTY;
+    mapped(&second, &stage, entry_spa, rights, references + second.references, ret);
 }
 
 void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
@@ -244,11 +292,21 @@ void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
     walk_both(ram, guest, second, gva, access, NULL, ret);
 }
 
+// Out of line, so that the short way has the registers to itself.
+__attribute__((noinline)) static void
+long_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
+          const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
+          struct mhv_walk_cache *cache, struct mhv_walk_result *ret)
+{
+    walk_both(ram, guest, second, gva, access, cache, ret);
+}
+
 void mhv_nested_walk_cached(const struct mhv_ram *ram, const struct mhv_paging *guest,
                             const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
                             struct mhv_walk_cache *cache, struct mhv_walk_result *ret)
 {
-    walk_both(ram, guest, second, gva, access, cache, ret);
+    if (!short_walk(ram, guest, second, gva, access, cache, ret))
+        long_walk(ram, guest, second, gva, access, cache, ret);
 }
 
 uint64_t mhv_walk_each(const struct mhv_ram *ram, const struct mhv_paging *guest,

@@ -37,7 +37,9 @@ static void native_walk(void *user, const struct mhv_paging *guest, const struct
 {
     struct mhv_processor *processor = user;
 
-    if (second)
+    if (second && !processor->caches)
+        mhv_nested_walk(&processor->ram, guest, second, gva, *access, ret);
+    else if (second)
         mhv_nested_walk_cached(&processor->ram, guest, second, gva, *access, &processor->walk_cache,
                                ret);
     else
@@ -178,6 +180,7 @@ static bool prove_engine(struct mhv_processor *processor)
     silicon = mhv_silicon_of(processor->host_context);
     if (silicon->error_code != PROBE_ERROR_CODE)
         return false;
+    processor->live = mhv_find_live(processor);
     return processor->paging_mode == MHV_PAGING_HARDWARE || prove_address(processor);
 }
 
@@ -217,6 +220,7 @@ struct mhv_processor *mhv_processor_create(const struct mhv_engine_api *api,
     processor->paging_mode = paging_mode;
     processor->stub_spa = stub_spa;
     processor->walker = (struct mhv_walker){native_walk, processor};
+    processor->caches = true;
     if (open_engine(processor) && prove_engine(processor) && prepare_host(processor, host_root)) {
         processor->phase = PHASE_GUEST;
         return processor;
@@ -256,7 +260,18 @@ void mhv_processor_remove_shadow(struct mhv_processor *processor,
 
 void mhv_processor_set_walker(struct mhv_processor *processor, const struct mhv_walker *walker)
 {
+    processor->foreign_walker = walker->walk;
     processor->walker = walker->walk ? *walker : (struct mhv_walker){native_walk, processor};
+}
+
+void mhv_processor_set_caches(struct mhv_processor *processor, bool caches)
+{
+    processor->caches = caches;
+}
+
+void mhv_processor_set_tlb(struct mhv_processor *processor, struct mhv_tlb *tlb)
+{
+    processor->tlb = tlb;
 }
 
 int mhv_processor_engine_error(const struct mhv_processor *processor)
@@ -272,6 +287,8 @@ bool mhv_processor_is_executing(const struct mhv_processor *processor)
 void mhv_processor_flush(struct mhv_processor *processor)
 {
     processor->walk_cache = (struct mhv_walk_cache){0};
+    if (processor->tlb)
+        mhv_tlb_flush_all(processor->tlb);
     mhv_flush_tlb(processor);
 }
 

@@ -219,9 +219,14 @@ bool mhv_enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
     uint64_t rflags = 0;
 
     processor->event.kind = EVENT_NONE;
+    processor->guest = processor->one_stage = mhv_guest_paging(silicon);
+    processor->one_stage.root = ROOT_UNKNOWN;
+    processor->one_stage.physical_bits = 52; // shadow tables have no entry that is wrong
+    processor->one_stage.nxe = processor->one_stage.wp = true;
     processor->epoch = (uint32_t)(processor->blocks >> 28) + 1;
     mhv_drop_stale(processor);
-    const bool attentive = processor->step != STEP_NONE || processor->stop_on_window || vp->watches;
+    const bool attentive =
+        processor->step != STEP_NONE || processor->tlb || processor->stop_on_window || vp->watches;
     processor->stop_at = attentive ? 0 : processor->limit;
     processor->in_shadow = silicon->hflags & MHV_HF_INHIBIT;
     if (api->context_restore(processor->engine, vp->context) != MHV_UC_OK)

@@ -15,19 +15,6 @@
 
 #include <string.h>
 
-enum { NO_ROOT_LEVEL = 0 };
-
-static struct mhv_paging shadow_paging(struct mhv_shadow_service *service,
-                                       const struct mhv_paging *guest)
-{
-    struct mhv_paging paging = *guest;
-
-    paging.root = service->root(service->user, guest);
-    paging.physical_bits = 52;
-    paging.nxe = paging.wp = true;
-    return paging;
-}
-
 // Inside a hook the VP's context is old: RIP is asked for when somebody reads the trace.
 static void count_exit(struct mhv_processor *processor, uint64_t code, uint64_t info_1,
                        uint64_t info_2)
@@ -44,32 +31,46 @@ static void count_exit(struct mhv_processor *processor, uint64_t code, uint64_t 
         processor->stop_at = 0; // the next block has to wait until there is room
 }
 
+// The shadow tables have changed; and if less is allowed now, the TLB must be empty.
 static void forget_what_is_stale(struct mhv_processor *processor,
                                  struct mhv_shadow_service *service)
 {
-    if (service->take_stale(service->user))
-        mhv_flush_tlb(processor);
+    mhv_walk_cache_forget(&processor->walk_cache);
+    processor->one_stage.root = ROOT_UNKNOWN;
+    if (!service->take_stale(service->user))
+        return;
+    if (processor->tlb)
+        mhv_tlb_flush_all(processor->tlb);
+    mhv_flush_tlb(processor);
 }
 
 // A miss of the TLB. Where the shadow tables refuse, ring -1 is asked once; what it makes of that
 // is the result, or the processor walks again.
 void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *guest, uint64_t gva,
-                     const struct mhv_access *access, struct mhv_walk_result *ret)
+                     struct mhv_access access, struct mhv_walk_result *ret)
 {
     struct mhv_counters *counters = &processor->vp->counters;
     struct mhv_shadow_service *service = processor->vp->shadow;
 
     for (bool filled = false;; filled = true) {
-        const struct mhv_paging paging = shadow_paging(service, guest);
-        *ret = (struct mhv_walk_result){.outcome = MHV_PAGE_FAULT, .level = NO_ROOT_LEVEL};
-        if (paging.root != UINT64_MAX)
-            processor->walker.walk(processor->walker.user, &paging, NULL, gva, access, ret);
+        struct mhv_paging *paging = &processor->one_stage;
+        if (paging->root == ROOT_UNKNOWN)
+            paging->root = service->root(service->user, guest);
+        if (paging->root == UINT64_MAX)
+            *ret = (struct mhv_walk_result){.outcome = MHV_PAGE_FAULT};
+        else if (processor->tlb)
+            mhv_modelled_walk(processor, paging, NULL, gva, access, ret);
+        else if (processor->foreign_walker)
+            processor->walker.walk(processor->walker.user, paging, NULL, gva, &access, ret);
+        else
+            mhv_walk_cached(&processor->ram, paging, gva, access, &processor->walk_cache, ret);
+        counters->tlb_fills += ret->references > 0 || !processor->tlb;
         counters->walk_references += ret->references;
         ret->spa = ret->gpa;
         if (ret->outcome != MHV_PAGE_FAULT || filled)
             return;
         const uint32_t error_code = ret->error_code;
-        service->fill(service->user, guest, gva, access, ret);
+        service->fill(service->user, guest, gva, &access, ret);
         forget_what_is_stale(processor, service);
         if (ret->outcome == MHV_VIOLATION)
             return;                      // an exit that the loop will take
@@ -78,7 +79,6 @@ void mhv_shadow_walk(struct mhv_processor *processor, const struct mhv_paging *g
         if (ret->outcome != MHV_MAPPED)
             return;
         counters->shadow_fills++;
-        counters->tlb_fills++;
     }
 }
 
@@ -157,11 +157,11 @@ static void invalidate_page(struct mhv_processor *processor, struct mhv_vp *vp,
     if (mhv_memory_operand(silicon, instruction, &gva)) {
         service->invalidate_page(service->user, &guest, gva);
         forget_what_is_stale(processor, service);
-        mhv_flush_page(processor, gva);
+        mhv_invalidate_address(processor, vp, gva);
         return;
     }
     service->invalidate_all(service->user);
-    mhv_flush_tlb(processor);
+    mhv_invalidate_all(processor, vp, true);
 }
 
 // With the whole state at hand.

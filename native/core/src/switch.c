@@ -78,6 +78,9 @@ bool mhv_world_switch(struct mhv_processor *processor, struct mhv_vp *vp)
     load_host(processor, vp);
     processor->api.context_restore(processor->engine, vp->context);
     mhv_flush_tlb(processor); // the stub is no guest's page
+    mhv_walk_cache_forget(&processor->walk_cache);
+    if (processor->tlb && vp->reload)
+        mhv_tlb_flush_partition(processor->tlb, vp->vmcb->control.guest_asid);
     processor->vp = vp;
     processor->phase = PHASE_STUB;
     processor->stop_at = 0;

@@ -62,7 +62,8 @@ static void look_closer(struct mhv_processor *processor, uint64_t address, uint3
         processor->in_shadow = false; // it ends with this block
         if (processor->step == STEP_FIRST)
             processor->step = STEP_LAST;
-        if (processor->stepping_suspects) // so that the next instruction is not even translated
+        if (processor->stepping_suspects ||
+            processor->tlb) // so that the next instruction is not even translated
             mhv_flush_tlb(processor);
         return;
     }

@@ -5,7 +5,7 @@
 // tests/twins/test_walk.py.
 
 #include "minihv/walk.h"
-#include "stage.h"
+#include "ways.h"
 
 static void page_fault(const struct mhv_paging *paging, struct mhv_access access,
                        const struct stage *stage, uint32_t refusal, struct mhv_walk_result *ret)
@@ -17,8 +17,8 @@ static void page_fault(const struct mhv_paging *paging, struct mhv_access access
 }
 
 // Every field is set one by one: to clear them all first would cost as much as two references.
-static void mapping(const struct mhv_paging *paging, uint64_t gva, const struct stage *stage,
-                    uint64_t leaf_pa, struct rights rights, struct mhv_walk_result *ret)
+static inline void mapping(const struct mhv_paging *paging, uint64_t gva, const struct stage *stage,
+                           uint64_t leaf_pa, struct rights rights, struct mhv_walk_result *ret)
 {
     ret->outcome = MHV_MAPPED;
     ret->gpa = leaf_target(stage, gva);
@@ -41,8 +41,10 @@ static void mapping(const struct mhv_paging *paging, uint64_t gva, const struct 
     ret->dirty = stage->entry & DIRTY;
 }
 
-void mhv_walk(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64_t gva,
-              struct mhv_access access, struct mhv_walk_result *ret)
+// The walk itself. `cache` is NULL or not at compile time, so each of the two callers has its own.
+__attribute__((always_inline)) static inline void
+walk_one(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64_t gva,
+         struct mhv_access access, struct mhv_walk_cache *cache, struct mhv_walk_result *ret)
 {
     struct stage stage;
     uint64_t entry_pa;
@@ -55,6 +57,8 @@ void mhv_walk(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64
     stage_begin(&stage, paging);
     do {
         entry_pa = entry_address(&stage, gva);
+        if (cache && stage.level == 1)
+            keep_way(cache, gva, entry_pa, &stage, levels_of(paging));
         step = stage_step(*ram, &stage, entry_pa);
     } while (step == DOWN);
     if (step == FAULT) {
@@ -69,4 +73,55 @@ void mhv_walk(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64
     }
     mark_leaf(*ram, &stage, entry_pa, access.kind);
     mapping(paging, gva, &stage, entry_pa, rights, ret);
+}
+
+void mhv_walk(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64_t gva,
+              struct mhv_access access, struct mhv_walk_result *ret)
+{
+    walk_one(ram, paging, gva, access, NULL, ret);
+}
+
+void mhv_walk_cache_forget(struct mhv_walk_cache *cache)
+{
+    cache->epoch++;
+}
+
+// What most misses come to: the way down is known, and the page has been used like this before.
+// Reads the last entry and changes nothing. False: walk.
+static inline bool short_walk(const struct mhv_ram *ram, const struct mhv_paging *paging,
+                              uint64_t gva, struct mhv_access access, struct mhv_walk_cache *cache,
+                              struct mhv_walk_result *ret)
+{
+    const uint64_t used = PRESENT | ACCESSED | (access.kind == MHV_WRITE ? DIRTY : 0);
+    const struct mhv_guest_slot *way = known_way(paging, cache, gva);
+    struct stage stage;
+
+    if (!way)
+        return false;
+    stage_begin(&stage, paging);
+    stage.level = 1;
+    const uint64_t entry_pa = way->table_spa + (gva >> 12 & 0x1FF) * 8;
+    stage.entry = read_u64(*ram, entry_pa);
+    stage.rights = way->rights & (stage.entry ^ NO_EXECUTE);
+    const struct rights rights = rights_of(paging, stage.rights, access);
+    if ((stage.entry & (used | stage.reserved)) != used || !may(rights, access.kind))
+        return false;
+    mapping(paging, gva, &stage, entry_pa, rights, ret);
+    return true;
+}
+
+// Out of line, so that the short way has the registers to itself.
+__attribute__((noinline)) static void
+long_walk(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64_t gva,
+          struct mhv_access access, struct mhv_walk_cache *cache, struct mhv_walk_result *ret)
+{
+    walk_one(ram, paging, gva, access, cache, ret);
+}
+
+void mhv_walk_cached(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64_t gva,
+                     struct mhv_access access, struct mhv_walk_cache *cache,
+                     struct mhv_walk_result *ret)
+{
+    if (!short_walk(ram, paging, gva, access, cache, ret))
+        long_walk(ram, paging, gva, access, cache, ret);
 }

@@ -1,11 +1,12 @@
 """Maps of addresses: ranges, limits, and what is hidden."""
 
 import numpy as np
-from builders import ACCESSED, DIRTY, LARGE, NO_EXECUTE, USER, WRITABLE, memory_of, page_table
+from builders import ACCESSED, DIRTY, LARGE, NO_EXECUTE, USER, WRITABLE
 from looked_at import GVA, RAM_SPA, LookedAt
 
 from minihv.eyes.address_map import Limits, MappedRange, StageMap, map_stage
 from minihv.paging.access import Paging, StageName
+from minihv.testing import memory_of, page_table
 
 GLOBAL = 1 << 8
 UPPER = 0xFFFF_8000_0000_0000

@@ -2,11 +2,12 @@
 
 import json
 
-from builders import WRITABLE, page_table
+from builders import WRITABLE
 from looked_at import LookedAt
 
 from minihv.eyes.address_map import AddressMap, Limits, map_stage
 from minihv.paging.access import StageName
+from minihv.testing import page_table
 
 RANGE = {
     "begin": "0x123445678000", "target": "0x9000", "bytes": 4096, "page_bytes": 4096, "page_count": 1,

@@ -3,12 +3,12 @@
 from xml.etree import ElementTree
 
 import pytest
-from builders import memory_of, page_table
 from looked_at import LookedAt
 
 from minihv.eyes.address_map import AddressMap, Limits, map_stage
 from minihv.eyes.map_svg import MOST_BANDS, TOP, Axis
 from minihv.paging.access import Paging, StageName
+from minihv.testing import memory_of, page_table
 
 SVG = "{http://www.w3.org/2000/svg}"
 

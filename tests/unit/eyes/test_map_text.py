@@ -1,12 +1,13 @@
 """A map of addresses in text."""
 
-from builders import LARGE, WRITABLE, page_table
+from builders import LARGE, WRITABLE
 from looked_at import GVA, LookedAt
 
 from minihv.eyes.address_map import AddressMap, Limits, map_stage
 from minihv.eyes.lines import Role
 from minihv.eyes.map_text import map_lines
 from minihv.paging.access import StageName
+from minihv.testing import page_table
 
 BOTH = """\
 a test's

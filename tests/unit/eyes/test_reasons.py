@@ -1,18 +1,7 @@
 """Why an access was refused, in sentences that name the rule and the entries."""
 
 import pytest
-from builders import (
-    EXECUTE,
-    LARGE,
-    NO_EXECUTE,
-    PRESENT,
-    READ,
-    USER,
-    USER_READ,
-    USER_WRITE,
-    WRITABLE,
-    WRITE,
-)
+from builders import EXECUTE, LARGE, NO_EXECUTE, PRESENT, READ, USER, USER_READ, USER_WRITE, WRITABLE, WRITE
 from looked_at import GVA, LookedAt
 
 from minihv.eyes.reasons import Rule, entry_names, error_bits, nested_error_bits

@@ -2,76 +2,83 @@
 
 import numpy as np
 import pytest
-from builders import ACCESSED, DIRTY, PRESENT, memory_of, page_table
+from builders import ACCESSED, DIRTY, PRESENT
 
-from minihv.paging.access import AccessKind, Paging
+from minihv.paging.access import AccessKind, BufferMemory, Paging
 from minihv.paging.dirty import HarvestError, PageBitmap, harvest
 from minihv.paging.nested import second_walk
 from minihv.paging.tables import TableStatus
+from minihv.testing import PageTable, memory_of, page_table
 
 KIB_4, MIB_2, GIB_1 = 1 << 12, 1 << 21, 1 << 30
+
+
+def under(tables: PageTable) -> BufferMemory:
+    """The memory that ``tables`` lie in."""
+    assert isinstance(tables.memory, BufferMemory)
+    return tables.memory
 
 
 def test_page_that_was_written_is_found_once() -> None:
     tables = page_table().maps(0x5000, to=0x9000).maps(0x6000, to=0xA000)
     second_walk(tables.memory, tables.paging, 0x5123, AccessKind.WRITE)
     second_walk(tables.memory, tables.paging, 0x6123, AccessKind.READ)
-    assert harvest(tables.memory, tables.paging, 0, 16, DIRTY).gpns() == [5]
-    assert harvest(tables.memory, tables.paging, 0, 16, DIRTY).gpns() == []
-    assert harvest(tables.memory, tables.paging, 0, 16, ACCESSED).gpns() == [5, 6]
+    assert harvest(under(tables), tables.paging, 0, 16, DIRTY).gpns() == [5]
+    assert harvest(under(tables), tables.paging, 0, 16, DIRTY).gpns() == []
+    assert harvest(under(tables), tables.paging, 0, 16, ACCESSED).gpns() == [5, 6]
 
 
 def test_harvest_leaves_all_other_bits_alone() -> None:
     tables = page_table().maps(0x5000, to=0x9000, flags=DIRTY | ACCESSED | 1 << 62)
-    harvest(tables.memory, tables.paging, 0, 16, DIRTY)
+    harvest(under(tables), tables.paging, 0, 16, DIRTY)
     assert tables.entry(0x5000, level=1) == 0x9000 | ACCESSED | 1 << 62 | PRESENT
 
 
 def test_entry_that_is_not_present_is_not_found() -> None:
     tables = page_table().maps(0x5000, to=0x9000, flags=DIRTY)
     tables.with_entry(0x5000, 1, clear=PRESENT)
-    assert harvest(tables.memory, tables.paging, 0, 16, DIRTY).count == 0
+    assert harvest(under(tables), tables.paging, 0, 16, DIRTY).count == 0
     assert tables.entry(0x5000, level=1) == 0x9000 | DIRTY
 
 
 @pytest.mark.parametrize(("page_bytes", "page_count"), [(MIB_2, 512), (GIB_1, 512 * 512)])
 def test_large_page_stands_for_all_in_it(page_bytes: int, page_count: int) -> None:
     tables = page_table().maps(page_bytes, to=0, page_bytes=page_bytes, flags=DIRTY)
-    found = harvest(tables.memory, tables.paging, 0, 3 * page_count, DIRTY)
+    found = harvest(under(tables), tables.paging, 0, 3 * page_count, DIRTY)
     assert list(found.runs()) == [(page_count, page_count)]
-    assert harvest(tables.memory, tables.paging, 0, 3 * page_count, DIRTY).count == 0
+    assert harvest(under(tables), tables.paging, 0, 3 * page_count, DIRTY).count == 0
 
 
 def test_large_page_that_reaches_out_of_the_range_keeps_its_mark() -> None:
     tables = page_table().maps(0, to=0, page_bytes=MIB_2, flags=DIRTY)
     for _ in range(2):
-        assert list(harvest(tables.memory, tables.paging, 8, 16, DIRTY).runs()) == [(8, 16)]
-    assert harvest(tables.memory, tables.paging, 0, 512, DIRTY).count == 512
+        assert list(harvest(under(tables), tables.paging, 8, 16, DIRTY).runs()) == [(8, 16)]
+    assert harvest(under(tables), tables.paging, 0, 512, DIRTY).count == 512
 
 
 def test_range_may_begin_and_end_within_a_table() -> None:
     tables = page_table()
     for gpn in range(32):
         tables.maps(gpn << 12, to=0x9000, flags=DIRTY)
-    assert harvest(tables.memory, tables.paging, 8, 11, DIRTY).gpns() == list(range(8, 19))
-    assert harvest(tables.memory, tables.paging, 0, 32, DIRTY).gpns() == [*range(8), *range(19, 32)]
+    assert harvest(under(tables), tables.paging, 8, 11, DIRTY).gpns() == list(range(8, 19))
+    assert harvest(under(tables), tables.paging, 0, 32, DIRTY).gpns() == [*range(8), *range(19, 32)]
 
 
 def test_five_levels_are_harvested_too() -> None:
     far = 1 << 50
     tables = page_table(levels=5).maps(far, to=0x9000, flags=DIRTY)
-    assert harvest(tables.memory, tables.paging, far >> 12, 8, DIRTY).gpns() == [far >> 12]
+    assert harvest(under(tables), tables.paging, far >> 12, 8, DIRTY).gpns() == [far >> 12]
 
 
 def test_table_that_lies_in_no_memory_has_no_pages() -> None:
     tables = page_table().maps(0, to=0x9000, flags=DIRTY)
     tables.with_entry(0, 2, set=1 << 40)
-    assert harvest(tables.memory, tables.paging, 0, 512, DIRTY).count == 0
+    assert harvest(under(tables), tables.paging, 0, 512, DIRTY).count == 0
 
 
 def test_no_pages_are_none() -> None:
     tables = page_table().maps(0, to=0x9000, flags=DIRTY)
-    assert harvest(tables.memory, tables.paging, 0, 0, DIRTY).count == 0
+    assert harvest(under(tables), tables.paging, 0, 0, DIRTY).count == 0
 
 
 REFUSALS = [

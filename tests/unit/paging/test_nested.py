@@ -1,24 +1,12 @@
 """The two-stage walk: which stage refuses what, and how many entries it reads."""
 
 import pytest
-from builders import (
-    ACCESSED,
-    DIRTY,
-    EXECUTE,
-    NO_EXECUTE,
-    PRESENT,
-    READ,
-    USER,
-    USER_WRITE,
-    WRITABLE,
-    WRITE,
-    PageTable,
-    memory_of,
-)
+from builders import ACCESSED, DIRTY, EXECUTE, NO_EXECUTE, PRESENT, READ, USER, USER_WRITE, WRITABLE, WRITE
 
 from minihv.paging.access import Access, AccessKind, Reference, StageName
 from minihv.paging.nested import NestedMapping, SecondMapping, Violation, nested_walk, second_walk
 from minihv.paging.walk import NotCanonical, PageFault
+from minihv.testing import PageTable, memory_of
 
 GVA = 0x0000_1234_4567_8000
 PAGE_GPA = 0x9000

@@ -7,7 +7,6 @@ from builders import (
     ACCESSED,
     DIRTY,
     EXECUTE,
-    FRAME,
     LARGE,
     NO_EXECUTE,
     PRESENT,
@@ -18,8 +17,6 @@ from builders import (
     USER_WRITE,
     WRITABLE,
     WRITE,
-    PageTable,
-    memory_of,
 )
 from shadow_worlds import Machine
 
@@ -29,6 +26,8 @@ from minihv.paging.nested import Violation
 from minihv.paging.shadow import Emulated, Filled, Shadow, ShadowPolicy
 from minihv.paging.shadow_pages import ShadowPages
 from minihv.paging.walk import Mapping, NotCanonical, PageFault
+from minihv.spec.x86_paging import FRAME
+from minihv.testing import PageTable, memory_of
 
 GVA, OTHER = 0x0000_1234_4567_8000, 0x0000_1234_4567_9000
 PAGE_GPA, RAM_SPA, RAM_BYTES = 0x9000, 0x20_0000, 0x20_0000

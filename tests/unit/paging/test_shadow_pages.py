@@ -1,12 +1,12 @@
 """The frames of shadow tables: found by what they mirror, and let go without anybody pointing at them."""
 
 import pytest
-from builders import memory_of
 
 from minihv.errors import ConfigurationError
 from minihv.paging.formats import PD, PT
 from minihv.paging.shadow_pages import LEVELS, ShadowPage, ShadowPages, check_count, slots_of
 from minihv.spec.x86_paging import ACCESSED, DIRTY, LARGE, PRESENT, WRITABLE
+from minihv.testing import memory_of
 
 BASE, COUNT = 0x10_0000, 16
 LEAF = 0x20_3000 | PRESENT | ACCESSED | WRITABLE | DIRTY

@@ -5,17 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-from builders import USER_READ, copy_of, memory_of
+from builders import NO_EXECUTE, USER, USER_READ, WRITABLE
 from hypothesis import given
 from hypothesis import strategies as st
-from random_table_changes import GIB_1, KIB_4, MIB_2, NO_EXECUTE, USER, WRITABLE, Change, changes
 
 from minihv.paging.access import BufferMemory, Paging
 from minihv.paging.formats import X86_64
 from minihv.paging.tables import FramePool, PageTables, TableError, TableStatus
 from minihv.paging.walk import Mapping, NotCanonical, PageFault, walk
+from minihv.testing import Change, changes, copy_of, memory_of
 
 ACCESSED, DIRTY = 1 << 5, 1 << 6
+KIB_4, MIB_2, GIB_1 = 1 << 12, 1 << 21, 1 << 30
 
 
 def tables_with(frame_count: int = 20, levels: int = 4) -> tuple[PageTables, FramePool, BufferMemory]:

@@ -17,12 +17,11 @@ from builders import (
     USER_WRITE,
     WRITABLE,
     WRITE,
-    PageTable,
-    page_table,
 )
 
 from minihv.paging.access import Access, Reference, StageName
 from minihv.paging.walk import Mapping, NotCanonical, PageFault, walk
+from minihv.testing import PageTable, page_table
 
 GVA = 0x0000_1234_4567_8000
 MIB_2, GIB_1 = 1 << 21, 1 << 30

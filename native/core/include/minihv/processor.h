@@ -2,6 +2,7 @@
 #define MINIHV_PROCESSOR_H
 #include "minihv/engine.h"
 #include "minihv/memory.h"
+#include "minihv/tlb.h"
 #include "minihv/vp.h"
 #include "minihv/walk.h"
 #include <stdbool.h>
@@ -44,6 +45,13 @@ struct mhv_processor *mhv_processor_create(const struct mhv_engine_api *api,
                                            int *engine_error);
 void mhv_processor_destroy(struct mhv_processor *processor);
 void mhv_processor_set_walker(struct mhv_processor *processor, const struct mhv_walker *walker);
+
+// Whether the native walk uses what earlier ones have learnt. The answers are the same.
+void mhv_processor_set_caches(struct mhv_processor *processor, bool caches);
+
+// From now on every page that a block touches is looked up in `tlb`, which must outlive its use
+// here. NULL: no more. The counters of fills and references are then those of its misses.
+void mhv_processor_set_tlb(struct mhv_processor *processor, struct mhv_tlb *tlb);
 int mhv_processor_engine_error(const struct mhv_processor *processor);
 
 // From now on `service` hears what is written to memory. It must outlive its place in the list.

@@ -90,12 +90,25 @@ struct mhv_nested_slot {
     uint64_t references; // entries that the translation stands for
 };
 
-// What a processor remembers of second-stage walks from one TLB miss to the next: a
-// paging-structure cache and a nested TLB. All zeros is empty. Empty it when second-level tables
-// were changed.
+// The lowest table of the guest on the way to 2 MiB of GVAs, and what all tables above it grant.
+struct mhv_guest_slot {
+    uint64_t tag;   // number of the 2 MiB, plus 1
+    uint64_t epoch; // of the cache, when the way was walked
+    uint64_t table_spa;
+    uint64_t rights;     // AND of the entries above, with bit 63 turned into "execute"
+    uint64_t references; // entries read on the way, and for the table itself
+};
+
+// What a processor remembers from one TLB miss to the next: of second-stage walks a
+// paging-structure cache and a nested TLB, of the guest's walks a paging-structure cache. All zeros
+// is empty. Empty it when second-level tables were changed; call mhv_walk_cache_forget when the
+// guest invalidates.
 struct mhv_walk_cache {
     struct mhv_table_path path;
     struct mhv_nested_slot slots[32];
+    struct mhv_paging guest; // whose tables `ways` are of
+    uint64_t epoch;
+    struct mhv_guest_slot ways[32];
 };
 
 // GVA to GPA to SPA, where each table of the guest is itself found through the second stage.
@@ -108,6 +121,14 @@ void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
 void mhv_nested_walk_cached(const struct mhv_ram *ram, const struct mhv_paging *guest,
                             const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
                             struct mhv_walk_cache *cache, struct mhv_walk_result *ret);
+
+// As mhv_walk, with the ways down that earlier walks left in `cache`.
+void mhv_walk_cached(const struct mhv_ram *ram, const struct mhv_paging *paging, uint64_t gva,
+                     struct mhv_access access, struct mhv_walk_cache *cache,
+                     struct mhv_walk_result *ret);
+
+// The guest has told the processor that its tables may have changed.
+void mhv_walk_cache_forget(struct mhv_walk_cache *cache);
 
 // Walks `count` addresses one after the other, in two stages unless `second` is NULL. Returns the
 // references of them all: what scans and measurements ask for.

@@ -26,7 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_of_rows_are_unique_and_begin_with_their_group() -> None:
     names = list(command.all_rows())
     assert len(names) == len(set(names)) == sum(len(rows) for rows in command.GROUPS.values())
-    assert list(command.GROUPS) == ["exits", "cpu", "walk", "dirty", "startup", "density"]
+    assert list(command.GROUPS) == ["exits", "cpu", "walk", "paging", "dirty", "startup", "density"]
 
 
 def test_groups_and_rows_can_be_chosen() -> None:
