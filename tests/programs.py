@@ -27,6 +27,7 @@ PIECES = {
     "string to the console": "cld; mov esi, 0x9000; mov ecx, 5; mov edx, 0xE9; rep outsb",
     "interrupts on": "sti; inc r13; cli",
     "interrupts on, twice": "sti; sti; inc r13; nop; cli",
+    "interrupts on, exits": "sti; in al, 0x60; inc r13; cli; sti; cpuid; inc r13; inc r13; cli",
     "stepped": "push 0x102; popfq; inc r13; nop; push 2; popfq",
     "stepped exits": "push 0x102; popfq; cpuid; out 0xE9, al; mov rax, cr3; mov cr3, rax; push 2; popfq",
     "stepped string": "mov esi, esp; mov ecx, 3; mov edx, 0xE9; push 0x102; popfq; rep outsb; push 2; popfq",

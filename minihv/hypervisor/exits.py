@@ -77,7 +77,6 @@ def on_vmmcall(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
 def on_hlt(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     """HLT: the VP waits for an interrupt, or for good when it takes none; a pending one or a trap ends it."""
     vp.advance()
-    vp.control.interrupt_shadow = 0
     if vp.read("rflags") & Rflags.TF:
         return
     if not vp.read("rflags") & Rflags.IF:

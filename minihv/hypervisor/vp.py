@@ -61,7 +61,7 @@ IN_VMCB = {"rax", "rsp"}
 GPR_NUMBER = {name: number for number, name in enumerate(GENERAL) if name not in IN_VMCB}
 RCX, RDX = GPR_NUMBER["rcx"], GPR_NUMBER["rdx"]
 """Of ``VirtualProcessor.gpr``."""
-EXIT_CODE, EXIT_INFO_1, NEXT_RIP = 0x070 // 8, 0x078 // 8, 0x0C8 // 8
+INTERRUPT_SHADOW, EXIT_CODE, EXIT_INFO_1, NEXT_RIP = (at // 8 for at in (0x068, 0x070, 0x078, 0x0C8))
 RFLAGS, RIP, RAX = 0x570 // 8, 0x578 // 8, 0x5F8 // 8
 """Of ``VirtualProcessor.words``.  Spec: AMD APM vol. 2, "VMCB Layout"."""
 TF = int(Rflags.TF)
@@ -157,6 +157,7 @@ class VirtualProcessor:
     def advance(self) -> None:
         """Goes on behind the instruction that exited; with TF set, by way of the handler of #DB."""
         self.words[RIP] = self.words[NEXT_RIP]
+        self.words[INTERRUPT_SHADOW] = 0
         if self.words[RFLAGS] & TF:
             self.write("dr6", self.read("dr6") | Dr6.BS)
             self.inject(Vector.DB, EventType.EXCEPTION)

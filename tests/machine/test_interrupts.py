@@ -10,6 +10,7 @@ from machines import (
     NMI,
     RSP0,
     SOFTWARE,
+    TABLES,
     SmallMachine,
     counts,
     event,
@@ -17,7 +18,7 @@ from machines import (
 )
 
 from minihv.hypervisor.vp import SegmentValue
-from minihv.machine.processor import Stop
+from minihv.machine.processor import PagingMode, Stop
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.x86_exceptions import Vector
 from minihv.spec.x86_registers import Rflags
@@ -187,3 +188,17 @@ def test_interrupt_that_is_pending_behind_sti_wakes_the_hlt() -> None:
         machine.run()
         assert machine.vector() == 0x40 and machine.frame().rip == CODE + 2
         assert machine.vp.counters.interrupts == 1
+
+
+@pytest.mark.parametrize("mode", list(PagingMode))
+@pytest.mark.parametrize(
+    "code",
+    ["nop", "in al, 0x60", "rdmsr", "rdtsc", "mov dr1, rax", "mov cr3, rsi", "mov rax, cr3", "invlpg [0]"],
+)
+def test_shadow_of_sti_is_one_instruction_long_whoever_completes_it(code: str, mode: PagingMode) -> None:
+    registers = {"rcx": 0x4000_0000, "rsi": TABLES}
+    with SmallMachine(f"sti; {code}; inc ebx; hlt", paging=mode, registers=registers) as machine:
+        machine.vp.control.virtual_interrupt = virtual_interrupt(0x40)
+        machine.run()
+        assert (machine.vector(), machine.vp.read("rbx")) == (0x40, 0)
+        assert machine.vp.counters.blocks == 3  # STI, the instruction, and the handler

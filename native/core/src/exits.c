@@ -176,5 +176,6 @@ enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
     gpr[MHV_RCX] = slots[SLOT_RCX];
     gpr[MHV_RDX] = slots[SLOT_RDX];
     gpr[MHV_RBX] = slots[SLOT_RBX];
-    return mhv_complete(processor, vp, silicon, instruction.length);
+    silicon->rip += instruction.length; // an interrupt shadow stays, as behind a fast exit
+    return mhv_trap_single_step(processor, vp, silicon);
 }

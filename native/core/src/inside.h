@@ -268,6 +268,8 @@ enum next mhv_handle_exit(struct mhv_processor *processor, struct mhv_vp *vp,
                           struct mhv_silicon *silicon, uint32_t code);
 
 // microcode.c
+enum next mhv_trap_single_step(struct mhv_processor *processor, struct mhv_vp *vp,
+                               struct mhv_silicon *silicon);
 enum next mhv_complete(struct mhv_processor *processor, struct mhv_vp *vp,
                        struct mhv_silicon *silicon, uint32_t byte_count);
 enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp,

@@ -24,16 +24,24 @@ uint64_t mhv_tsc(const struct mhv_processor *processor, const struct mhv_vp *vp)
     return (vp->time_base + processor->blocks) * MHV_TICKS_PER_BLOCK + vp->vmcb->control.tsc_offset;
 }
 
-// The instruction that was carried out here is done: on behind its `byte_count` bytes, and a #DB if
-// RFLAGS.TF asks for one after each instruction.
-enum next mhv_complete(struct mhv_processor *processor, struct mhv_vp *vp,
-                       struct mhv_silicon *silicon, uint32_t byte_count)
+// A #DB, if RFLAGS.TF asks for one behind each instruction.
+enum next mhv_trap_single_step(struct mhv_processor *processor, struct mhv_vp *vp,
+                               struct mhv_silicon *silicon)
 {
-    silicon->rip += byte_count;
     if (!(mhv_silicon_rflags(silicon) & RFLAGS_TF))
         return NEXT_GO_ON;
     silicon->dr[6] |= DR6_BS;
     return mhv_raise(processor, vp, silicon, MHV_VECTOR_DB, false, 0);
+}
+
+// The instruction that was carried out here is done: on behind its `byte_count` bytes, and out of
+// an interrupt shadow.
+enum next mhv_complete(struct mhv_processor *processor, struct mhv_vp *vp,
+                       struct mhv_silicon *silicon, uint32_t byte_count)
+{
+    silicon->rip += byte_count;
+    silicon->hflags &= ~(uint32_t)MHV_HF_INHIBIT;
+    return mhv_trap_single_step(processor, vp, silicon);
 }
 
 enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp,

@@ -178,7 +178,7 @@ enum next mhv_shadow_exit(struct mhv_processor *processor, struct mhv_vp *vp,
         return NEXT_GO_ON;
     if (code == MHV_SVM_EXIT_CR3_READ) {
         silicon->gpr[(instruction.modrm & 7) | (instruction.rex & 1) << 3] = silicon->cr[3];
-        if (!(mhv_silicon_rflags(silicon) & RFLAGS_TF))
+        if (!(mhv_silicon_rflags(silicon) & RFLAGS_TF) && !(silicon->hflags & MHV_HF_INHIBIT))
             processor->blocks--; // it ends no block: what follows is the rest of this one
     } else {
         invalidate_page(processor, vp, silicon, &instruction);
