@@ -9,6 +9,7 @@ from minihv.machine.processor import Core, PagingMode
 from minihv.spec.vmcb import Intercept1
 from minihv.spec.x86_exceptions import Vector
 from minihv.spec.x86_registers import Dr6, Rflags
+from minihv.terms import Gpa
 
 MODES = list(PagingMode)
 BS = 0xFFFF_0FF0 | int(Dr6.BS)
@@ -102,7 +103,7 @@ def test_trap_comes_behind_each_element_of_a_repeated_port_access(mode: PagingMo
 def test_trap_comes_behind_a_hypercall(call_code: int) -> None:
     with stepping("vmmcall", {"rcx": call_code}) as machine:
         machine.partition.guest_os_id = 1
-        machine.partition.set_hypercall_page(0x8000)
+        machine.partition.set_hypercall_page(Gpa(0x8000))
         assert trapped_behind(machine, "vmmcall")
 
 

@@ -80,8 +80,9 @@ class Modes(RuleBasedStateMachine):
         self.nested = PagingMachine("hlt", paging=PagingMode.SLAT, core=Core.NATIVE)
         self.engine = PagingMachine("hlt", paging=PagingMode.HARDWARE, core=Core.NATIVE)
         self.machines = self.shadow, self.nested, self.engine
-        for machine in self.machines[:2] if self.tlb is not None else ():
-            machine.hypervisor.processor.model_tlb(self.tlb)
+        for machine in self.machines[:2]:
+            if self.tlb is not None:
+                machine.hypervisor.processor.model_tlb(self.tlb)
 
     def teardown(self) -> None:
         for machine in self.machines:
