@@ -3,7 +3,7 @@
 Stands for: the seam between ring -1's shadow tables and the exits that need them.
 Spec: none.
 Simplified: none known.
-Twin: ``mhv_shadow_serve`` in ``native/core/src/shadow.c``.
+Twin: ``native/core/src/shadow_service.c``; both run a guest in ``tests/unit/machine/test_shadow.py``.
 """
 
 from collections.abc import Callable
