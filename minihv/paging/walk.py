@@ -3,8 +3,8 @@
 Stands for: the page-miss handler of an x86-64 logical processor (hardware, not ring -1).
 Spec: AMD APM vol. 2, "Long-Mode Page Translation" and "Page-Protection Checks"; Intel SDM vol. 3A, "4-Level
     Paging and 5-Level Paging".
-Simplified: no TLB and no paging-structure caches: every entry is read each time. Some processors set A in a
-    leaf although the access then faults; this walk does not.
+Simplified: no TLB and no paging-structure caches, which ``minihv.paging.tlb`` adds: every entry is read each
+    time. Some processors set A in a leaf although the access then faults; this walk does not.
 Twin: ``native/core/src/walk.c`` and ``stage.h``, held equal by ``tests/twins/test_walk.py``.
 Next: ``minihv.paging.nested``
 """

@@ -36,6 +36,9 @@ static bool begin_at_nearest_table(struct cached_walk *walk, struct stage *stage
 static void remember_tables(struct cached_walk *walk, const struct way *way)
 {
     for (uint32_t level = way->from; level > walk->first.level; level--) {
+        struct mhv_tlb_bank *bank = &walk->tlb->banks[level];
+        if (bank->ways == 0)
+            continue;
         const struct mhv_tlb_entry entry = {
             .page = walk->gva >> shift_of(level),
             .shift = (uint8_t)shift_of(level),
@@ -43,13 +46,15 @@ static void remember_tables(struct cached_walk *walk, const struct way *way)
             .partition = walk->space->partition,
             .first = way->tables[level],
         };
-        insert(walk->tlb, &walk->tlb->banks[level], &entry);
+        insert(walk->tlb, bank, &entry);
     }
 }
 
 static void remember_spa(struct cached_walk *walk, uint64_t gpa, const struct mhv_tlb_held *leaf)
 {
     struct mhv_tlb_bank *nested = &walk->tlb->banks[MHV_TLB_NESTED];
+    if (nested->ways == 0)
+        return;
     struct mhv_tlb_entry entry = {
         .page = gpa >> shift_of(leaf->level),
         .shift = (uint8_t)shift_of(leaf->level),
