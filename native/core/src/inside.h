@@ -107,9 +107,9 @@ struct mhv_processor {
     struct mhv_paging guest;          // of the VP, since it was entered
     struct mhv_paging one_stage;      // shadow paging: what steers the walk in its place
     struct mhv_tlb *tlb;              // modelled, in front of the walk; NULL: there is none
+    struct mhv_walk_cache walk_cache; // of the native walker; emptied by mhv_processor_flush
     bool foreign_walker;              // `walker` is not the native one
     bool caches;                      // of the native walker are in use
-    struct mhv_walk_cache walk_cache; // of the native walker; emptied by mhv_processor_flush
     uint32_t paging_mode;
     uint64_t stub_spa;     // page of the entry stub; the effective VMCB is the next one
     void *host_context;    // ring -1, about to execute the stub
@@ -130,7 +130,6 @@ struct mhv_processor {
     uint64_t aborted_rcx;
     uint64_t dropping_frame; // SPA page + 1 of the frame whose blocks are being dropped
     uint64_t writes_seen;    // of memory->write_count, by mhv_drop_stale
-    uint32_t epoch;          // of the flip budget
     uint64_t
         invalid_address_offset; // where the engine keeps the address of its last refused access
     struct seen seen[SEEN_COUNT];
@@ -138,6 +137,7 @@ struct mhv_processor {
     uint64_t fetch_fills;             // translations of code that the engine was given so far
     uint64_t block_begin, block_end;  // single steps: the block that is being stepped through
     uint64_t block_next, block_print;
+    uint32_t epoch; // of the flip budget
     int engine_error;
 };
 

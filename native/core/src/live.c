@@ -23,7 +23,7 @@ static bool copy_from(uint64_t address, void *target, size_t byte_count)
     struct iovec to = {target, byte_count};
     struct iovec from;
 
-    memcpy(&from.iov_base, &address, sizeof address);
+    memcpy((void *)&from.iov_base, &address, sizeof address);
     from.iov_len = byte_count;
     return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == (ssize_t)byte_count;
 #else
@@ -54,6 +54,6 @@ const struct mhv_silicon *mhv_find_live(struct mhv_processor *processor)
     memcpy(&cpu, (const char *)processor->engine + CPU_AT, sizeof cpu);
     const uint64_t address = cpu + REGISTERS_AT;
     if (cpu % 8 == 0 && proves(processor, address))
-        memcpy(&found, &address, sizeof found);
+        memcpy((void *)&found, &address, sizeof address);
     return found;
 }

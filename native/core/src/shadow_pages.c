@@ -95,7 +95,7 @@ static void list_remove(struct shadow_pages *pool, uint32_t *head, uint64_t slot
 static uint32_t bucket_of(uint64_t table, uint32_t level, bool direct)
 {
     const uint64_t mixed =
-        (table >> PAGE_SHIFT) * UINT64_C(0x9E3779B97F4A7C15) + level * 2 + direct;
+        (table >> PAGE_SHIFT) * UINT64_C(0x9E3779B97F4A7C15) + level * UINT64_C(2) + direct;
 
     return (uint32_t)(mixed ^ mixed >> 32) % BUCKETS;
 }
