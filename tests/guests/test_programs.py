@@ -6,6 +6,7 @@ The numbers are those that the READMEs promise; where a mode would change one, t
 import re
 import shutil
 import tomllib
+from typing import Any
 
 import pytest
 from builders import without_shadow
@@ -47,9 +48,26 @@ def promised(name: str, what: str) -> dict[str, int]:
     return {key.strip(): int(count) for key, count in (row.strip("|").split("|") for row in rows)}
 
 
-@pytest.mark.parametrize("core", ["native", "reference"])
-@pytest.mark.parametrize("mode", MODES, ids=lambda mode: "-".join(part.value for part in mode))
-@pytest.mark.parametrize("name", program_names())
+SLOW = ("13_small_pages", "14_large_pages", "15_fork", "16_remap", "17_address_spaces")
+"""Of misses and faults alone: the Python core takes ten seconds and more for each."""
+
+
+def ways() -> list[Any]:
+    """Every program in every mode on both cores; on the Python core the slow ones under one policy."""
+    return [
+        pytest.param(
+            *(name, mode, core),
+            id="-".join((name, *(part.value for part in mode), core)),
+            marks=[pytest.mark.long] if slow and mode[1:] not in ((), (ShadowPolicy.UNSYNC,)) else [],
+        )
+        for name in program_names()
+        for core in ("native", "reference")
+        for slow in [core == "reference" and name in SLOW]
+        for mode in MODES
+    ]
+
+
+@pytest.mark.parametrize(("name", "mode", "core"), ways())
 def test_program_does_what_its_readme_says(
     name: str, mode: Mode, core: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
