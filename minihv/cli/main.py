@@ -316,6 +316,10 @@ def paging(  # noqa: PLR0913 - one parameter for each option
         int | None,
         typer.Option(metavar="N", parser=whole_number, help="Stop each run after so many blocks."),
     ] = None,
+    tlb: Annotated[
+        str | None,
+        typer.Option(metavar="SHAPE", help="Model a TLB, as `run` does: 64x4, or more."),
+    ] = None,
     costs: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="TOML with costs of your own in cycles, as `exit = 1500`."),
@@ -332,7 +336,7 @@ def paging(  # noqa: PLR0913 - one parameter for each option
     """Compare SLAT with shadow paging, by what is counted."""
     from minihv.cli.compare.paging import PagingOptions, compare_paging
 
-    options = PagingOptions(tuple(names or ()), rounds, blocks, costs, plot, explain, as_json, plain)
+    options = PagingOptions(tuple(names or ()), rounds, blocks, tlb, costs, plot, explain, as_json, plain)
     raise typer.Exit(compare_paging(options))
 
 

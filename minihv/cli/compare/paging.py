@@ -5,16 +5,17 @@ Next: ``minihv.cli.compare.modes``
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minihv.cli.compare.costs import Costs, contributions, explained, load_costs, names
 from minihv.cli.compare.measure import Comparison, Effort, Result, compare
 from minihv.cli.compare.modes import MODES
 from minihv.cli.compare.plot import check_plot, draw
-from minihv.cli.compare.verdict import REMARK, verdict
+from minihv.cli.compare.verdict import remark, verdict
 from minihv.cli.contained import INTERRUPTED
 from minihv.cli.output import Progress, is_plain, print_json, print_table
+from minihv.cli.run import parse_tlb
 from minihv.errors import ConfigurationError
 from minihv.guests.session import find_image
 
@@ -29,6 +30,7 @@ class PagingOptions:
     guests: tuple[str, ...] = ()
     rounds: int = 3
     blocks: int | None = None
+    tlb: str | None = None
     costs: Path | None = None
     plot: Path | None = None
     explain: bool = False
@@ -46,6 +48,8 @@ def compare_paging(options: PagingOptions) -> int:
     costs = load_costs(options.costs) if options.costs is not None else Costs()
     if options.plot is not None:
         check_plot(options.plot)
+    tlb = parse_tlb(options.tlb) if options.tlb is not None else None
+    modes = [replace(mode, tlb=tlb) for mode in MODES]
     guests = options.guests or GUESTS
     for guest in guests:
         find_image(guest)
@@ -53,7 +57,7 @@ def compare_paging(options: PagingOptions) -> int:
     comparisons: list[Comparison] = []
     interrupted = False
     try:
-        for comparison in compare(guests, MODES, Effort(options.rounds, options.blocks, progress.tell)):
+        for comparison in compare(guests, modes, Effort(options.rounds, options.blocks, progress.tell)):
             comparisons.append(comparison)
     except KeyboardInterrupt:
         interrupted = True
@@ -106,7 +110,7 @@ def show(compared: Sequence[Sequence[Result]], costs: Costs, options: PagingOpti
                 print_by_mode("Cycles by cost", results, shares(results, costs), plain=plain)
             print("\n".join([*verdict(results, costs), ""]))
         if compared:
-            print("\n".join([REMARK, *(explanation(costs) if options.explain else [])]))
+            print("\n".join([remark(options.tlb), *(explanation(costs) if options.explain else [])]))
     if options.plot is not None and compared:
         draw(compared, costs, options.plot)
 

@@ -210,3 +210,22 @@ def test_only_shadow_paging_leaves_for_changes_of_tables(minihv: CommandLine) ->
         assert exits["15_fork", "shadow", policy]["EXCP14"] > 9600  # every fault of the guest, and its tables
         assert exits["15_fork", "shadow", policy]["CR3_WRITE"] >= 200
         assert exits["13_small_pages", "shadow", policy]["EXCP14"] < 10_000
+
+
+def test_large_pages_move_the_line_behind_a_modelled_tlb(minihv: CommandLine) -> None:
+    guests = ("13_small_pages", "14_large_pages")
+    done = minihv("compare", "paging", *guests, "--rounds", "1", "--tlb", "64x4", "--json")
+    fills = {(one["guest"], one["policy"]): one["tlb_fills"] for one in json.loads(done.out)}
+    for policy in (None, "trap", "unsync", "flush"):
+        assert fills["13_small_pages", policy] > 100_000
+        assert fills["14_large_pages", policy] < 100
+
+
+def test_remark_says_whose_misses_they_are(minihv: CommandLine) -> None:
+    said = minihv("compare", "paging", "01_hello", "--rounds", "1", "--tlb", "16x2").out.splitlines()[-1]
+    assert said == "Fills are misses of a modelled TLB of 16x2, the same in every run."
+
+
+def test_tlb_that_is_none_is_refused(minihv: CommandLine) -> None:
+    done = minihv("compare", "paging", "01_hello", "--tlb", "big")
+    assert done.status == 2 and done.err.startswith("minihv: A TLB is so many sets of so many ways")
