@@ -1,6 +1,7 @@
 """Shadow tables: what is filled, what is the guest's own fault, how each policy follows the guest."""
 
-from typing import Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 import pytest
 from builders import (
@@ -21,7 +22,8 @@ from builders import (
 from shadow_worlds import Machine
 
 from minihv.errors import ConfigurationError
-from minihv.paging.access import Access, AccessKind
+from minihv.paging import native_shadow
+from minihv.paging.access import Access, AccessKind, BufferMemory, Paging
 from minihv.paging.nested import Violation
 from minihv.paging.shadow import Emulated, Filled, Shadow, ShadowPolicy
 from minihv.paging.shadow_pages import ShadowPages
@@ -35,8 +37,16 @@ TABLES, SHADOW_BASE = 0x1000, 0x10_0000
 POLICIES = list(ShadowPolicy)
 
 
+def reference(memory: BufferMemory, second: Paging, *options: Any, keep_large: bool) -> Shadow:
+    """The Python core, made as the C core is."""
+    base, count, policy = options
+    return Shadow(memory, second, ShadowPages(memory, base, count), policy, keep_large=keep_large)
+
+
 class ShadowedGuest(Machine):
     """A guest with a page at ``GVA`` and RAM at ``RAM_SPA``; its tables begin at GPA ``TABLES``."""
+
+    core: ClassVar[Callable[..., Any]] = staticmethod(reference)
 
     def __init__(
         self,
@@ -45,14 +55,15 @@ class ShadowedGuest(Machine):
         flags: int = USER | WRITABLE,
         levels: int = 4,
         second_bytes: int = 0x20_0000,
+        keep_large: bool = True,
     ) -> None:
         memory = memory_of(0x40_0000)
         self.second = PageTable(memory, 0x1000, 4)
         for gpa in range(0, RAM_BYTES, second_bytes):
             self.second.maps(gpa, to=RAM_SPA + gpa, page_bytes=second_bytes)
         self.tables = PageTable(memory, TABLES, levels, offset=RAM_SPA).maps(GVA, to=PAGE_GPA, flags=flags)
-        self.pages = ShadowPages(memory, SHADOW_BASE, 32)
-        super().__init__(Shadow(memory, self.second.paging, self.pages, policy), memory)
+        shadow = self.core(memory, self.second.paging, SHADOW_BASE, 32, policy, keep_large=keep_large)
+        super().__init__(shadow, memory)
 
     def touch(self, access: Access = READ, gva: int = GVA) -> object:
         """What ring -1 said, or what the processor found without it."""
@@ -82,6 +93,12 @@ class ShadowedGuest(Machine):
         """The guest has written an entry by itself."""
         self.memory.write_u64(self.entry_spa(level), value)
         return self
+
+
+@pytest.fixture(autouse=True, params=[reference, native_shadow.Shadow], ids=["python", "c"])
+def either_core(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sentence is true of both cores."""
+    monkeypatch.setattr(ShadowedGuest, "core", staticmethod(request.param))
 
 
 @pytest.mark.parametrize("levels", [4, 5])
@@ -197,11 +214,10 @@ def test_global_pages_are_global() -> None:
 
 def large_guest(page_bytes: int, *, keep_large: bool = True) -> ShadowedGuest:
     """One whose page at GVA 0 is large, and which has tables behind it."""
-    guest = ShadowedGuest()
+    guest = ShadowedGuest(keep_large=keep_large)
     guest.second.maps(0x20_0000, to=0, page_bytes=0x20_0000)
     guest.second.maps(0x4000_0000, to=RAM_SPA, page_bytes=0x20_0000)
     guest.tables.maps(0, to=0x4000_0000 if page_bytes > 1 << 21 else 0x20_0000, page_bytes=page_bytes)
-    guest.shadow.keep_large = keep_large
     return guest
 
 
@@ -228,13 +244,13 @@ def test_page_of_1_gib_is_made_of_pieces_and_tables_in_it_stay_protected() -> No
 
 def test_table_that_is_found_takes_the_right_to_write_from_a_large_page_around_it() -> None:
     guest = large_guest(1 << 21)
-    guest.tables.maps(1 << 39, to=0, page_bytes=1 << 21)
-    guest.shadow.policy = ShadowPolicy.FLUSH
-    guest.touch(WRITE, gva=1 << 39)
-    guest.shadow.policy = ShadowPolicy.TRAP
-    held = guest.slot(2, 1 << 39) & LARGE
-    guest.touch()
-    assert held and guest.slot(2, 1 << 39) == 0
+    guest.touch(WRITE, gva=0x5000)
+    held = guest.slot(2, 0x5000) & LARGE
+    leaf, moved = guest.entry_spa(1) & -0x1000, 0x8_0000
+    guest.memory.view[moved : moved + 0x1000] = guest.memory.view[leaf : leaf + 0x1000]
+    guest.edit_unheard(0x20_0000 + moved | PRESENT | WRITABLE | USER, level=2)
+    assert isinstance(guest.touch(), Filled)
+    assert held and guest.slot(2, 0x5000) == 0
 
 
 def mapped_table(policy: ShadowPolicy, level: int) -> ShadowedGuest:
@@ -328,7 +344,7 @@ def test_table_that_maps_itself_is_mirrored_at_each_level_it_serves_at(policy: S
     guest.memory.write_u64(RAM_SPA + root + 8 * 5, root | PRESENT | WRITABLE)
     gva = sum(5 << shift for shift in (12, 21, 30, 39))
     assert isinstance(guest.touch(gva=gva), Filled)
-    assert [page.level.number for page in guest.pages.mirrors(RAM_SPA + root)] == [4, 3, 2, 1]
+    assert guest.shadow.counters.pages == 4
     wanted = Filled if policy is ShadowPolicy.FLUSH else Emulated
     assert isinstance(guest.touch(WRITE, gva=gva), wanted)
 
