@@ -1,16 +1,30 @@
 """The harvest: what is marked is found once, large pages count whole, and nothing else changes."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from builders import ACCESSED, DIRTY, PRESENT
 
+from minihv.paging import native
 from minihv.paging.access import AccessKind, BufferMemory, Paging
-from minihv.paging.dirty import HarvestError, PageBitmap, harvest
+from minihv.paging.dirty import HarvestError, PageBitmap
+from minihv.paging.dirty import harvest as reference
 from minihv.paging.nested import second_walk
 from minihv.paging.tables import TableStatus
 from minihv.testing import PageTable, memory_of, page_table
 
 KIB_4, MIB_2, GIB_1 = 1 << 12, 1 << 21, 1 << 30
+
+
+Harvest = Callable[[BufferMemory, Paging, int, int, int], PageBitmap]
+
+
+@pytest.fixture(params=[reference, native.harvest], ids=["python", "c"])
+def harvest(request: pytest.FixtureRequest) -> Harvest:
+    """Each sentence is true of both cores."""
+    made: Harvest = request.param
+    return made
 
 
 def under(tables: PageTable) -> BufferMemory:
@@ -19,7 +33,7 @@ def under(tables: PageTable) -> BufferMemory:
     return tables.memory
 
 
-def test_page_that_was_written_is_found_once() -> None:
+def test_page_that_was_written_is_found_once(harvest: Harvest) -> None:
     tables = page_table().maps(0x5000, to=0x9000).maps(0x6000, to=0xA000)
     second_walk(tables.memory, tables.paging, 0x5123, AccessKind.WRITE)
     second_walk(tables.memory, tables.paging, 0x6123, AccessKind.READ)
@@ -28,13 +42,13 @@ def test_page_that_was_written_is_found_once() -> None:
     assert harvest(under(tables), tables.paging, 0, 16, ACCESSED).gpns() == [5, 6]
 
 
-def test_harvest_leaves_all_other_bits_alone() -> None:
+def test_harvest_leaves_all_other_bits_alone(harvest: Harvest) -> None:
     tables = page_table().maps(0x5000, to=0x9000, flags=DIRTY | ACCESSED | 1 << 62)
     harvest(under(tables), tables.paging, 0, 16, DIRTY)
     assert tables.entry(0x5000, level=1) == 0x9000 | ACCESSED | 1 << 62 | PRESENT
 
 
-def test_entry_that_is_not_present_is_not_found() -> None:
+def test_entry_that_is_not_present_is_not_found(harvest: Harvest) -> None:
     tables = page_table().maps(0x5000, to=0x9000, flags=DIRTY)
     tables.with_entry(0x5000, 1, clear=PRESENT)
     assert harvest(under(tables), tables.paging, 0, 16, DIRTY).count == 0
@@ -42,21 +56,21 @@ def test_entry_that_is_not_present_is_not_found() -> None:
 
 
 @pytest.mark.parametrize(("page_bytes", "page_count"), [(MIB_2, 512), (GIB_1, 512 * 512)])
-def test_large_page_stands_for_all_in_it(page_bytes: int, page_count: int) -> None:
+def test_large_page_stands_for_all_in_it(harvest: Harvest, page_bytes: int, page_count: int) -> None:
     tables = page_table().maps(page_bytes, to=0, page_bytes=page_bytes, flags=DIRTY)
     found = harvest(under(tables), tables.paging, 0, 3 * page_count, DIRTY)
     assert list(found.runs()) == [(page_count, page_count)]
     assert harvest(under(tables), tables.paging, 0, 3 * page_count, DIRTY).count == 0
 
 
-def test_large_page_that_reaches_out_of_the_range_keeps_its_mark() -> None:
+def test_large_page_that_reaches_out_of_the_range_keeps_its_mark(harvest: Harvest) -> None:
     tables = page_table().maps(0, to=0, page_bytes=MIB_2, flags=DIRTY)
     for _ in range(2):
         assert list(harvest(under(tables), tables.paging, 8, 16, DIRTY).runs()) == [(8, 16)]
     assert harvest(under(tables), tables.paging, 0, 512, DIRTY).count == 512
 
 
-def test_range_may_begin_and_end_within_a_table() -> None:
+def test_range_may_begin_and_end_within_a_table(harvest: Harvest) -> None:
     tables = page_table()
     for gpn in range(32):
         tables.maps(gpn << 12, to=0x9000, flags=DIRTY)
@@ -64,19 +78,19 @@ def test_range_may_begin_and_end_within_a_table() -> None:
     assert harvest(under(tables), tables.paging, 0, 32, DIRTY).gpns() == [*range(8), *range(19, 32)]
 
 
-def test_five_levels_are_harvested_too() -> None:
+def test_five_levels_are_harvested_too(harvest: Harvest) -> None:
     far = 1 << 50
     tables = page_table(levels=5).maps(far, to=0x9000, flags=DIRTY)
     assert harvest(under(tables), tables.paging, far >> 12, 8, DIRTY).gpns() == [far >> 12]
 
 
-def test_table_that_lies_in_no_memory_has_no_pages() -> None:
+def test_table_that_lies_in_no_memory_has_no_pages(harvest: Harvest) -> None:
     tables = page_table().maps(0, to=0x9000, flags=DIRTY)
     tables.with_entry(0, 2, set=1 << 40)
     assert harvest(under(tables), tables.paging, 0, 512, DIRTY).count == 0
 
 
-def test_no_pages_are_none() -> None:
+def test_no_pages_are_none(harvest: Harvest) -> None:
     tables = page_table().maps(0, to=0x9000, flags=DIRTY)
     assert harvest(under(tables), tables.paging, 0, 0, DIRTY).count == 0
 
@@ -93,7 +107,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("asked", "status", "sentence"), REFUSALS)
 def test_harvest_that_cannot_be_is_refused(
-    asked: tuple[int, int, int], status: TableStatus, sentence: str
+    harvest: Harvest, asked: tuple[int, int, int], status: TableStatus, sentence: str
 ) -> None:
     with pytest.raises(HarvestError) as refusal:
         harvest(memory_of(0x2000), Paging(0x1000), *asked)

@@ -26,7 +26,7 @@ from minihv.paging import native_shadow
 from minihv.paging.access import Access, AccessKind, BufferMemory, Paging
 from minihv.paging.nested import Violation
 from minihv.paging.shadow import Emulated, Filled, Shadow, ShadowPolicy
-from minihv.paging.shadow_pages import ShadowPages
+from minihv.paging.shadow_pages import FEWEST, ShadowPages
 from minihv.paging.walk import Mapping, NotCanonical, PageFault
 from minihv.spec.x86_paging import FRAME
 from minihv.testing import PageTable, memory_of
@@ -56,13 +56,14 @@ class ShadowedGuest(Machine):
         levels: int = 4,
         second_bytes: int = 0x20_0000,
         keep_large: bool = True,
+        frames: int = 32,
     ) -> None:
         memory = memory_of(0x40_0000)
         self.second = PageTable(memory, 0x1000, 4)
         for gpa in range(0, RAM_BYTES, second_bytes):
             self.second.maps(gpa, to=RAM_SPA + gpa, page_bytes=second_bytes)
         self.tables = PageTable(memory, TABLES, levels, offset=RAM_SPA).maps(GVA, to=PAGE_GPA, flags=flags)
-        shadow = self.core(memory, self.second.paging, SHADOW_BASE, 32, policy, keep_large=keep_large)
+        shadow = self.core(memory, self.second.paging, SHADOW_BASE, frames, policy, keep_large=keep_large)
         super().__init__(shadow, memory)
 
     def touch(self, access: Access = READ, gva: int = GVA) -> object:
@@ -372,6 +373,20 @@ def test_write_of_many_bytes_empties_what_it_touches_and_nothing_else() -> None:
         guest.touch(gva=gva)
     guest.shadow.written(guest.entry_spa(1) + 15, 1)
     assert [bool(guest.slot(1, gva)) for gva in (GVA, OTHER, OTHER + 0x1000)] == [True, False, True]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_page_that_had_to_go_is_pointed_to_by_nobody(policy: ShadowPolicy) -> None:
+    guest = ShadowedGuest(policy, frames=FEWEST)
+    gvas = [place << 39 for place in range(1, 21)]  # one slot of each lower table, so a false way leads on
+    for place, gva in enumerate(gvas):
+        guest.tables.maps(gva, to=0x10_0000 + (place << 12))
+    for gva in [*gvas, *gvas, *reversed(gvas)]:
+        found = guest.touch(gva=gva)
+        assert isinstance(found, (Filled, Mapping))
+        spa = found.spa if isinstance(found, Filled) else found.gpa
+        assert spa == RAM_SPA + 0x10_0000 + (gvas.index(gva) << 12)
+    assert guest.shadow.counters.evicted > 0 and guest.shadow.counters.peak == FEWEST
 
 
 def test_policy_is_named_as_on_the_command_line() -> None:
