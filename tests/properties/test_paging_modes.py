@@ -153,6 +153,6 @@ SHAPES = [
 def test_every_way_of_paging_gives_the_guest_the_same(policy: ShadowPolicy, shape: dict[str, object]) -> None:
     parts = shape | {"policy": policy, "shares": Shares()}
     modes: type[Modes] = type("TheseModes", (Modes,), parts)
-    asked = settings(stateful_step_count=40, max_examples=max(20, settings.default.max_examples // 4))
+    asked = settings(stateful_step_count=40, max_examples=max(20, settings().max_examples // 4))
     run_state_machine_as_test(modes, settings=asked)  # type: ignore[no-untyped-call]
     modes.shares.assert_floors(FLOORS)

@@ -30,7 +30,7 @@ def test_shadow_answers_as_two_stages_and_as_its_twin(
 ) -> None:
     shares = Shares()
 
-    @settings(max_examples=settings.default.max_examples // 2)
+    @settings(max_examples=settings().max_examples // 2)
     @given(seeds)
     def cores_agree(seed: int) -> None:
         world = World(seed)
