@@ -39,12 +39,12 @@ from minihv.paging.tlb_parts import TlbShape
 from minihv.testing import Shares
 
 FLOORS = {
-    "read: vector 3": 0.01,
-    "write: vector 3": 0.01,
-    "execute: vector 3": 0.01,
-    "edit a page: vector 3": 0.01,
-    "edit: vector 3": 0.05,
-    "vector 14": 0.02,
+    "read: vector 3": 0.002,
+    "write: vector 3": 0.002,
+    "execute: vector 3": 0.002,
+    "edit a page: vector 3": 0.0005,
+    "edit: vector 3": 0.01,
+    "vector 14": 0.005,
 }
 """Vector 3 is the end of code that met no fault, 14 a page fault, and 13 a write to a page of ring -1's."""
 

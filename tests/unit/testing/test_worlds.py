@@ -17,7 +17,7 @@ ONE_STAGE = {
     **dict.fromkeys(("R/W", "U/S", "NX", "SMAP"), 0.0005),
 }
 TWO_STAGES = {
-    **dict.fromkeys(("mapped: 4 KiB by", "by 2 MiB", "by 1 GiB", "not canonical"), 0.005),
+    **dict.fromkeys(("mapped: 4 KiB by", "by 2 MiB", "by 1 GiB", "not canonical"), 0.001),
     **{f"page fault: {cause}": 0.001 for cause in ("absent", "reserved")},
     **{f"violation on {where}": 0.01 for where in ("a table", "the page")},
 }
