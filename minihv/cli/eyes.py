@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from minihv.cli.contained import INTERRUPTED, Beat, contained
-from minihv.cli.output import is_plain, print_json, print_lines
+from minihv.cli.output import Progress, blocks_told, is_plain, print_json, print_lines
 from minihv.cli.run import parse_size
 from minihv.errors import ConfigurationError
 from minihv.eyes.guest import go_to, look_at_map, look_at_walk, parse_address, parse_point, place_of, vp_of
@@ -113,14 +113,14 @@ def perform(options: LookOptions, draw: Draw, beat: Beat) -> int:
     ) as session:
         now, point = draw(session), parse_point(options.at, session.image)
         vp = vp_of(session, options.vp)
-        ticker = Ticker(beat, options)
+        progress = Progress(plain=options.plain or options.as_json)
         interrupted = False
         try:
-            go_to(session, point, vp, ticker.progress)
+            go_to(session, point, vp, blocks_told(beat, progress))
         except KeyboardInterrupt:
             interrupted = True
         finally:
-            ticker.finish()
+            progress.clear()
         shown, place = now(), place_of(session, vp)
     if options.svg is not None:
         write_drawing(options.svg, shown.picture._repr_svg_())
@@ -132,29 +132,6 @@ def perform(options: LookOptions, draw: Draw, beat: Beat) -> int:
         sys.stdout.flush()
         print("minihv: interrupted: what is shown is how far the guest came", file=sys.stderr)
     return INTERRUPTED if interrupted else 0
-
-
-class Ticker:
-    """Shows on a terminal how far the run is; what the guest prints is not shown."""
-
-    def __init__(self, beat: Beat, options: LookOptions) -> None:
-        self._beat = beat
-        self._moves = not options.as_json and not is_plain(options.plain) and sys.stderr.isatty()
-        self._line_open = False
-
-    def progress(self, blocks: int) -> None:
-        """Called between rounds."""
-        self._beat()
-        if self._moves:
-            sys.stderr.write(f"\r{blocks:,} blocks")
-            sys.stderr.flush()
-            self._line_open = True
-
-    def finish(self) -> None:
-        """A clean line."""
-        if self._line_open:
-            sys.stderr.write("\r" + " " * 40 + "\r")
-            sys.stderr.flush()
 
 
 def check_is_not_the_guest(options: LookOptions) -> None:

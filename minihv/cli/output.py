@@ -5,7 +5,7 @@ Next: ``minihv.cli.contained``
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,16 @@ class Progress:
         if self._width:
             print("\r" + " " * self._width, end="\r", file=sys.stderr, flush=True)
             self._width = 0
+
+
+def blocks_told(beat: Callable[[], None], progress: Progress) -> Callable[[int], None]:
+    """What to call between the rounds of a run, with the blocks that were executed."""
+
+    def tell(blocks: int) -> None:
+        beat()
+        progress.tell(f"{blocks:,} blocks")
+
+    return tell
 
 
 def print_json(value: Any) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from minihv.cli.contained import INTERRUPTED, Beat, contained
-from minihv.cli.output import harmless, is_plain, print_json, print_table
+from minihv.cli.output import Progress, harmless, is_plain, print_json, print_table
 from minihv.errors import ConfigurationError, nearest
 from minihv.guests.session import Counters, GuestSession, PartitionReport, Report
 from minihv.hypervisor.tracing import vector_name
@@ -159,10 +159,9 @@ class Watcher:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._beat = beat
         self._live = not options.as_json
-        self._moves = self._live and not is_plain(options.plain) and sys.stderr.isatty()
+        self._line = Progress(plain=options.plain or options.as_json)
         self._budget = "" if options.blocks is None else f" of {options.blocks:,}"
         self._shown = 0
-        self._line_open = False
 
     def progress(self, blocks: int) -> None:
         """Called between rounds."""
@@ -170,29 +169,21 @@ class Watcher:
         if self._live and len(self._console) > self._shown:
             self._show()
             sys.stdout.flush()
-        elif self._moves and bytes(self._console[-1:]) in (b"", b"\n"):
-            sys.stderr.write(f"\r{blocks:,}{self._budget} blocks")
-            sys.stderr.flush()
-            self._line_open = True
+        elif bytes(self._console[-1:]) in (b"", b"\n"):
+            self._line.tell(f"{blocks:,}{self._budget} blocks")
 
     def finish(self) -> None:
         """The rest of the console, and a clean line."""
-        self._clear()
+        self._line.clear()
         if self._live:
             self._show(final=True)
             if self._console and not self._console.endswith(b"\n"):
                 sys.stdout.write("\n")
 
     def _show(self, *, final: bool = False) -> None:
-        self._clear()
+        self._line.clear()
         sys.stdout.write(harmless(self._decoder.decode(bytes(self._console[self._shown :]), final)))
         self._shown = len(self._console)
-
-    def _clear(self) -> None:
-        if self._line_open:
-            sys.stderr.write("\r" + " " * 60 + "\r")
-            sys.stderr.flush()
-            self._line_open = False
 
 
 def show(report: Report, *, plain: bool) -> None:

@@ -11,7 +11,7 @@ from minihv.cli.contained import INTERRUPTED, Beat, contained
 from minihv.cli.dirty.dirty_map import DirtyMap
 from minihv.cli.dirty.drawing import PLAIN_SIGNS, SIGNS, svg, text
 from minihv.cli.dirty.recorder import Recorder
-from minihv.cli.output import is_plain, print_json
+from minihv.cli.output import Progress, blocks_told, is_plain, print_json
 from minihv.cli.run import parse_size, status_of, tell_of_interruption
 from minihv.errors import ConfigurationError
 from minihv.guests.session import GuestSession
@@ -59,12 +59,12 @@ def perform(options: DirtyOptions, beat: Beat) -> int:
     with session:
         recorder = Recorder(session, options.every)
         check_can_be_drawn(options)
-        watcher, interrupted = Watcher(beat, options), False
+        progress, interrupted = Progress(plain=options.plain or options.as_json), False
         try:
-            recorder.run(options.blocks, watcher.progress)
+            recorder.run(options.blocks, blocks_told(beat, progress))
         except KeyboardInterrupt:
             interrupted = True
-        watcher.clear()
+        progress.clear()
         drawn, report = recorder.finished(), session.report()
     if interrupted:
         tell_of_interruption(report)
@@ -109,26 +109,3 @@ def signs_for(plain: bool, encoding: str) -> str:
     except (UnicodeEncodeError, LookupError):
         return PLAIN_SIGNS
     return PLAIN_SIGNS if plain else SIGNS
-
-
-class Watcher:
-    """Shows on a terminal how far the run is."""
-
-    def __init__(self, beat: Beat, options: DirtyOptions) -> None:
-        self._beat = beat
-        self._moves = not options.as_json and not is_plain(options.plain) and sys.stderr.isatty()
-        self._line_open = False
-
-    def progress(self, blocks: int) -> None:
-        """Called between rounds."""
-        self._beat()
-        if self._moves:
-            sys.stderr.write(f"\r{blocks:,} blocks")
-            sys.stderr.flush()
-            self._line_open = True
-
-    def clear(self) -> None:
-        """Takes the line away."""
-        if self._line_open:
-            sys.stderr.write("\r" + " " * 40 + "\r")
-            sys.stderr.flush()
