@@ -5,6 +5,7 @@ Each executes a listing in memory of its own, again and again, and keeps its tra
 Next: ``minihv.cli.bench.loops``
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
 from types import MappingProxyType, TracebackType
@@ -41,12 +42,12 @@ def image_of(listing: Listing) -> Image:
     return Image("bench", Gva(CODE), (segment,), (), MappingProxyType({}), paging_levels=4)
 
 
-class Closing:
+class Closing(ABC):
     """What is closed at the end of a ``with`` block."""
 
+    @abstractmethod
     def close(self) -> None:
         """Gives everything back."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
