@@ -1,205 +1,28 @@
-"""Hypercalls: the input value, the parameter blocks, and the calls that exist so far.
+"""Hypercalls: the input value, the parameter blocks, and who answers each call.
 
 Stands for: ring -1's hypercall dispatcher.
 Spec: TLFS, "Hypercall Interface": "Hypercall Inputs", "Hypercall Outputs", "Hypercall Restrictions".
 Simplified: 64-bit callers only; no XMM fast calls and no variable headers (neither is announced); a rep
     call always processes all of its elements.
+Next: the calls by theme, ``minihv.hypervisor.calls_partition``, ``calls_vp``.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from minihv.hypervisor.privileges import NONE, Privilege
-from minihv.hypervisor.vp import REGISTER_NAMES, SEGMENTS, TABLES, SegmentValue
+from minihv.hypervisor import calls_partition, calls_vp
+from minihv.hypervisor.call_form import Call, Request
 from minihv.spec.hypercalls import CallCode, HypercallInput, Status
-from minihv.terms import PAGE_BYTES, Gva
+from minihv.terms import PAGE_BYTES
 
 if TYPE_CHECKING:
     from minihv.hypervisor.hypervisor import Hypervisor
-    from minihv.hypervisor.partition import Partition
     from minihv.hypervisor.vp import VirtualProcessor
 
-SELF = (1 << 64) - 1
-"""The partition id that means the caller's own."""
-THIS_VP = 0xFFFF_FFFE
-"""The VP index that means the caller's own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One hypercall as a handler sees it: checked, with its parameters copied out of the guest."""
-
-    hypervisor: "Hypervisor"
-    caller: "VirtualProcessor"
-    header: bytes
-    elements: tuple[bytes, ...] = ()
-
-    def u64(self, offset: int) -> int:
-        """Eight bytes of the header."""
-        return int.from_bytes(self.header[offset : offset + 8], "little")
-
-    def u32(self, offset: int) -> int:
-        """Four bytes of the header."""
-        return int.from_bytes(self.header[offset : offset + 4], "little")
-
-
-class Answer(NamedTuple):
-    """A status, the output (of a rep call: its elements), and how many elements of the list are done."""
-
-    status: Status
-    output: bytes = b""
-    done: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The form of a hypercall. ``element_bytes`` of 0 means a simple call, else a rep call."""
-
-    handler: Callable[[Request], Answer]
-    header_bytes: int = 0
-    output_bytes: int = 0
-    element_bytes: int = 0
-    output_element_bytes: int = 0
-    privilege: Privilege = NONE
-
-    @property
-    def may_be_fast(self) -> bool:
-        """Fast calls carry up to 16 bytes in registers and return nothing but a status."""
-        return self.element_bytes == 0 and self.output_bytes == 0 and self.header_bytes <= 16
-
-
-def _target(request: Request, partition_id: int) -> "Partition | Status":
-    """The partition that a call names: the caller's own, or one of its children."""
-    caller = request.caller.partition
-    if partition_id in (SELF, caller.id):
-        return caller
-    found = request.hypervisor.partitions.get(partition_id)
-    if found is None:
-        return Status.INVALID_PARTITION_ID
-    return found if found.parent_id == caller.id else Status.ACCESS_DENIED
-
-
-def _target_vp(request: Request) -> "VirtualProcessor | Status":
-    """The VP that a call names at header offsets 0 (partition) and 8 (index)."""
-    partition = _target(request, request.u64(0))
-    if isinstance(partition, Status):
-        return partition
-    index = request.u32(8)
-    if index == THIS_VP and partition is request.caller.partition:
-        return request.caller
-    return partition.vps[index] if index < len(partition.vps) else Status.INVALID_VP_INDEX
-
-
-def notify_long_spin_wait(_request: Request) -> Answer:
-    """HvNotifyLongSpinWait: a hint, always taken note of."""
-    return Answer(Status.SUCCESS)
-
-
-def get_partition_id(request: Request) -> Answer:
-    """HvGetPartitionId: the caller's own id."""
-    return Answer(Status.SUCCESS, request.caller.partition.id.to_bytes(8, "little"))
-
-
-def get_next_child_partition(request: Request) -> Answer:
-    """HvGetNextChildPartition: the id after ``previous child`` among the children of ``parent``, or 0."""
-    parent = _target(request, request.u64(0))
-    if isinstance(parent, Status):
-        return Answer(parent)
-    children = sorted(p.id for p in request.hypervisor.partitions.values() if p.parent_id == parent.id)
-    previous = request.u64(8)
-    if previous and previous not in children:
-        return Answer(Status.INVALID_PARTITION_ID)
-    following = [child for child in children if child > previous]
-    return Answer(Status.SUCCESS, (following[0] if following else 0).to_bytes(8, "little"))
-
-
-PROPERTY_PRIVILEGES, PROPERTY_VENDOR = 0x10000, 0x60000
-
-
-def get_partition_property(request: Request) -> Answer:
-    """HvGetPartitionProperty: the privilege mask and the processor vendor (0 is AMD)."""
-    partition = _target(request, request.u64(0))
-    if isinstance(partition, Status):
-        return Answer(partition)
-    known = {PROPERTY_PRIVILEGES: int(partition.privileges), PROPERTY_VENDOR: 0}
-    value = known.get(request.u32(8))
-    if value is None:
-        return Answer(Status.UNKNOWN_PROPERTY)
-    return Answer(Status.SUCCESS, value.to_bytes(8, "little"))
-
-
-def get_vp_registers(request: Request) -> Answer:
-    """HvGetVpRegisters: 16 bytes for each register name of the list."""
-    vp = _target_vp(request)
-    if isinstance(vp, Status):
-        return Answer(vp)
-    output = b""
-    for done, element in enumerate(request.elements):
-        name = REGISTER_NAMES.get(int.from_bytes(element, "little"))
-        if name is None:
-            return Answer(Status.INVALID_PARAMETER, output, done)
-        if name in TABLES:
-            table = vp.read_segment(name)
-            output += b"\0" * 6 + table.limit.to_bytes(4, "little")[:2] + table.base.to_bytes(8, "little")
-        elif name in SEGMENTS:
-            output += vp.read_segment(name).to_bytes()
-        else:
-            output += vp.read(name).to_bytes(16, "little")
-    return Answer(Status.SUCCESS, output, len(request.elements))
-
-
-def set_vp_registers(request: Request) -> Answer:
-    """HvSetVpRegisters: each element is a name (4 bytes), padding to 16, and a value of 16 bytes."""
-    vp = _target_vp(request)
-    if isinstance(vp, Status):
-        return Answer(vp)
-    if vp.partition is request.caller.partition:
-        return Answer(Status.ACCESS_DENIED)  # a VP's own registers are set by its own instructions
-    for done, element in enumerate(request.elements):
-        name, value = REGISTER_NAMES.get(int.from_bytes(element[:4], "little")), element[16:]
-        if name is None:
-            return Answer(Status.INVALID_PARAMETER, done=done)
-        if name in TABLES:
-            limit, base = int.from_bytes(value[6:8], "little"), int.from_bytes(value[8:], "little")
-            vp.write_segment(name, SegmentValue(base, limit, 0, 0))
-        elif name in SEGMENTS:
-            vp.write_segment(name, SegmentValue.from_bytes(value))
-        else:
-            vp.write(name, int.from_bytes(value[:8], "little"))
-    return Answer(Status.SUCCESS, done=len(request.elements))
-
-
-TRANSLATE_SUCCESS, TRANSLATE_PAGE_NOT_PRESENT, TRANSLATE_PRIVILEGE_VIOLATION = 0, 1, 2
-TRANSLATE_GPA_UNMAPPED, TRANSLATE_INVALID_PAGE_TABLE_FLAGS = 4, 3
-
-
-def translate_virtual_address(request: Request) -> Answer:
-    """HvTranslateVirtualAddress: what the target VP's tables say of a page; control bits 0 R, 1 W, 2 X."""
-    vp = _target_vp(request)
-    if isinstance(vp, Status):
-        return Answer(vp)
-    control, page = request.u64(16), request.u64(24)
-    kind = 2 if control & 4 else 1 if control & 2 else 0
-    found = request.hypervisor.translate(vp, Gva(page * PAGE_BYTES & SELF), kind)
-    code = {0: TRANSLATE_SUCCESS, 2: TRANSLATE_PAGE_NOT_PRESENT, 3: TRANSLATE_GPA_UNMAPPED}.get(found.outcome)
-    if code is None:
-        reserved, present = found.error_code & 8, found.error_code & 1
-        code = TRANSLATE_INVALID_PAGE_TABLE_FLAGS if reserved else present * 2 or TRANSLATE_PAGE_NOT_PRESENT
-    return Answer(Status.SUCCESS, code.to_bytes(8, "little") + (found.gpa >> 12).to_bytes(8, "little"))
-
-
 CALLS: dict[int, Call] = {
-    CallCode.NOTIFY_LONG_SPIN_WAIT: Call(notify_long_spin_wait, header_bytes=8),
-    CallCode.GET_PARTITION_PROPERTY: Call(get_partition_property, header_bytes=16, output_bytes=8),
-    CallCode.GET_PARTITION_ID: Call(
-        get_partition_id, output_bytes=8, privilege=Privilege.ACCESS_PARTITION_ID
-    ),
-    CallCode.GET_NEXT_CHILD_PARTITION: Call(get_next_child_partition, header_bytes=16, output_bytes=8),
-    CallCode.GET_VP_REGISTERS: Call(get_vp_registers, 16, element_bytes=4, output_element_bytes=16),
-    CallCode.SET_VP_REGISTERS: Call(set_vp_registers, 16, element_bytes=32),
-    CallCode.TRANSLATE_VIRTUAL_ADDRESS: Call(translate_virtual_address, header_bytes=32, output_bytes=16),
+    **calls_partition.CALLS,
+    **calls_vp.CALLS,
 }
+"""Every call there is, by its code."""
 
 
 def call_name(code: int) -> str:

@@ -10,8 +10,9 @@ import pytest
 from machines import CODE, STACK, TABLES, SmallMachine
 
 from minihv.errors import ConfigurationError, InternalError
+from minihv.hypervisor.call_form import SELF, THIS_VP
 from minihv.hypervisor.gpa_space import GpaSpace
-from minihv.hypervisor.hypercalls import SELF, THIS_VP, perform
+from minihv.hypervisor.hypercalls import perform
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.page_log import LogReader, PageLog
 from minihv.machine import reference
