@@ -6,12 +6,16 @@ which instruction it was, applies its policy, writes the registers and counts.
 Next: ``minihv.cli.bench.cpu``
 """
 
+import time
+
+from minihv.cli.bench import qemu
 from minihv.cli.bench.loops import Listing
 from minihv.cli.bench.rows import Effort, Goal, Measure, Row, nanoseconds, row
 from minihv.cli.bench.sides import Bare, Binding, Child
 from minihv.terms import Gpa
 
 IN_C, IN_PYTHON = Goal("ratio", "<=", 2.5), Goal("ratio", "<=", 5)
+FASTER_THAN_NESTED = Goal("ratio", ">=", 50)
 HYPERCALL_PAGE = Gpa(0x30_0000)
 
 KEEP_COUNT = ("4989c8", "mov r8, rcx")
@@ -57,6 +61,27 @@ def hypercall(effort: Effort) -> Row:
     return row("exits.hypercall", "ns", "a C hook of the engine that steps over VMMCALL", pairs, IN_C)
 
 
+def hypercall_qemu(effort: Effort) -> Row | str:
+    """The same beside the least that a hypervisor under QEMU can do: VMRUN, #VMEXIT, VMRUN again."""
+    name, program = "exits.hypercall-qemu", qemu.find()
+    if program is None:
+        return f"{name} is left out: {qemu.PROGRAM} is not installed."
+    peer = qemu.Qemu(program, HYPERCALL, nested=True)
+    if peer.seconds(1) is None:
+        return f"{name} is left out: {qemu.PROGRAM} does not start the loop here."
+    count, theirs = effort.times(500_000), effort.times(50_000)
+    with Child(HYPERCALL) as child:
+        child.partition.guest_os_id = 1
+        child.partition.set_hypercall_page(HYPERCALL_PAGE)
+        pairs = effort.pairs(
+            name,
+            lambda: 1e3 / nanoseconds(lambda: child.run(count), count, time.perf_counter_ns),
+            lambda: theirs / 1e6 / (peer.seconds(theirs) or float("nan")),
+        )
+    against = "an exit to a hypervisor under qemu-system-x86_64 -accel tcg"
+    return row(name, "million calls/s", against, pairs, FASTER_THAN_NESTED)
+
+
 def python(effort: Effort) -> Row:
     """RDMSR of a synthetic MSR: the whole policy of ``minihv.hypervisor``, registers read and written."""
     count = effort.times(20_000)
@@ -75,4 +100,9 @@ def does_nothing(_engine: object, _user: object) -> bool:
     return False
 
 
-ROWS: dict[str, Measure] = {"cpuid": cpuid, "hypercall": hypercall, "python": python}
+ROWS: dict[str, Measure] = {
+    "cpuid": cpuid,
+    "hypercall": hypercall,
+    "hypercall-qemu": hypercall_qemu,
+    "python": python,
+}

@@ -31,7 +31,7 @@ HOST_SAVE, PTS = CODE + 6 * PAGE_BYTES, CODE + 8 * PAGE_BYTES
 SMALL_TABLES = 32
 """Of 2 MiB each: as much RAM as the machine has."""
 GDT, GDT_POINTER, ENTRY_32, ENTRY_64 = BOOT + 0x40, BOOT + 0x60, BOOT + 0x80, BOOT + 0x100
-ENTRY_GUEST = BOOT + 0x200
+RUN, ENTRY_GUEST = BOOT + 0x180, BOOT + 0x200
 MULTIBOOT_MAGIC, MULTIBOOT_HAS_ADDRESSES = 0x1BAD_B002, 1 << 16
 
 TO_LONG_MODE: tuple[Line, ...] = (
@@ -58,9 +58,16 @@ TO_GUEST: tuple[Line, ...] = (
     ("b800601000", "mov eax, 0x106000"),
     ("0f30", "wrmsr"),
     ("b800501000", "mov eax, 0x105000"),
-    ("0f01d8", "vmrun rax"),
+    ("bb80111000", "mov ebx, 0x101180"),
+    ("ffe3", "jmp rbx"),
 )
-"""64-bit: EFER.SVME, the host save area, and into the guest that the VMCB describes."""
+"""64-bit: EFER.SVME, the host save area, and to ``RUN_GUEST``."""
+RUN_GUEST: tuple[Line, ...] = (
+    ("0f01d8", "vmrun rax"),
+    ("4883807805000003", "add qword ptr [rax + 0x578], 3"),
+    ("ffe3", "jmp rbx"),
+)
+"""64-bit: the guest that the VMCB describes, and after an exit again, behind the VMMCALL that made it."""
 TO_LOOP: tuple[Line, ...] = (
     ("b061", "mov al, 0x61"),
     ("e6e9", "out 0xe9, al"),
@@ -108,6 +115,7 @@ def kernel(listing: Listing, count: int, *, small_pages: bool = False, nested: b
     put(ENTRY_32, assembled(TO_LONG_MODE))
     to_loop = b"\x48\xb9" + struct.pack("<Q", count) + assembled(TO_LOOP)
     put(ENTRY_64, assembled(TO_GUEST) if nested else to_loop)
+    put(RUN, assembled(RUN_GUEST))
     put(ENTRY_GUEST, to_loop)
     put(VMCB, vmcb())
     for address, data in tables(small_pages=small_pages).items():
@@ -128,11 +136,11 @@ def tables(*, small_pages: bool) -> dict[int, bytes]:
 
 
 def vmcb() -> bytes:
-    """A guest in 64-bit mode at ``ENTRY_GUEST``, under nested paging, that only VMRUN would leave."""
+    """A guest in 64-bit mode at ``ENTRY_GUEST``, under nested paging, that VMMCALL leaves."""
     page = bytearray(PAGE_BYTES)
     layout = Vmcb(page)
     control, save = layout.control, layout.save
-    control.intercept_instructions2 = Intercept2.VMRUN  # as the processor insists
+    control.intercept_instructions2 = Intercept2.VMRUN | Intercept2.VMMCALL  # the first as it insists
     control.guest_asid, control.nested_control, control.nested_cr3 = 1, NestedControl(1), PML4
     for name in ("es", "cs", "ss", "ds"):
         segment = getattr(save, name)

@@ -3,7 +3,7 @@
 import pytest
 
 from minihv.cli.bench import exits
-from minihv.cli.bench.rows import Effort, Row
+from minihv.cli.bench.rows import Effort
 from minihv.cli.bench.sides import Child
 
 TINY = Effort(rounds=1, scale=0.001)
@@ -12,7 +12,8 @@ TINY = Effort(rounds=1, scale=0.001)
 @pytest.mark.parametrize("name", exits.ROWS)
 def test_row_has_both_sides_and_a_goal(name: str) -> None:
     found = exits.ROWS[name](TINY)
-    assert isinstance(found, Row)
+    if isinstance(found, str):
+        pytest.skip(found)
     assert found.name == f"exits.{name}"
     assert min(found.value, found.against_value, found.ratio) > 0
     assert found.goal is not None

@@ -6,6 +6,7 @@ import capstone
 import pytest
 
 from minihv.cli.bench import qemu
+from minihv.cli.bench.exits import HYPERCALL
 from minihv.cli.bench.loops import CODE, STRIDE, TIGHT
 
 IMAGE = qemu.kernel(TIGHT, 0x1234)
@@ -22,6 +23,7 @@ def disassembled(code: bytes, address: int, mode: int) -> list[str]:
         (qemu.TO_LONG_MODE, capstone.CS_MODE_32),
         (qemu.TO_LOOP, capstone.CS_MODE_64),
         (qemu.TO_GUEST, capstone.CS_MODE_64),
+        (qemu.RUN_GUEST, capstone.CS_MODE_64),
         (qemu.FROM_LOOP, capstone.CS_MODE_64),
     ],
 )
@@ -39,7 +41,7 @@ def test_header_is_found_where_the_specification_looks_for_it() -> None:
 
 def test_addresses_in_the_code_are_those_of_the_image() -> None:
     text = " ".join(line for _, line in qemu.TO_LONG_MODE + qemu.TO_LOOP + qemu.TO_GUEST)
-    for address in (qemu.PML4, qemu.GDT_POINTER, qemu.ENTRY_64, qemu.VMCB, qemu.HOST_SAVE, CODE):
+    for address in (qemu.PML4, qemu.GDT_POINTER, qemu.ENTRY_64, qemu.VMCB, qemu.HOST_SAVE, qemu.RUN, CODE):
         assert f"{address:#x}" in text
 
 
@@ -53,4 +55,10 @@ def test_qemu_executes_the_loop() -> None:
 @pytest.mark.parametrize("nested", [False, True])
 def test_qemu_executes_the_loop_over_small_pages(nested: bool) -> None:
     peer = qemu.Qemu(str(qemu.find()), STRIDE, small_pages=True, nested=nested)
+    assert (peer.seconds(1000) or 0) > 0
+
+
+@pytest.mark.skipif(qemu.find() is None, reason="qemu-system-x86_64 is not installed")
+def test_qemu_goes_on_behind_an_exit() -> None:
+    peer = qemu.Qemu(str(qemu.find()), HYPERCALL, nested=True)
     assert (peer.seconds(1000) or 0) > 0
