@@ -67,7 +67,13 @@ def on_msr(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
 
 
 def on_vmmcall(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
-    """A hypercall, if ring 0 of a partition with a hypercall page made it; otherwise #UD."""
+    """A call of the service gate, if the partition has one; a hypercall, if ring 0 may make it; else #UD."""
+    gate = vp.partition.service_gate
+    answer = None if gate is None else gate(vp)
+    if answer is not None:
+        vp.write("rax", answer)
+        vp.advance()
+        return
     if vp.save_area.cpl != 0 or vp.partition.hypercall_page is None:
         raise_in_guest(vp, Vector.UD)
         return

@@ -5,6 +5,7 @@ Spec: TLFS, "Partition Management" and "Establishing the Hypercall Interface".
 Simplified: no memory pool accounting; a partition is created whole and is active at once.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from minihv.hypervisor import cpuid
@@ -25,6 +26,9 @@ PHYSICAL_BITS = 40
 HYPERCALL_PAGE_CODE = bytes.fromhex("0f01d9c3")
 """VMMCALL; RET: what the hypercall page holds on an AMD processor."""
 
+ServiceGate = Callable[["VirtualProcessor"], int | None]
+"""Serves a VMMCALL and says what RAX becomes; or ``None``: it was no call for it."""
+
 
 class Partition:
     """Partition ``id``, child of ``parent_id`` (0: nobody's). It begins without RAM and without VPs."""
@@ -42,6 +46,8 @@ class Partition:
         self.created_at: int = 0
         self.exit_status: int | None = None
         self.why = ""
+        self.service_gate: ServiceGate | None = None
+        """Takes a VMMCALL, from any ring, before it is a hypercall. Only the parent partition has one."""
         self._hypervisor = hypervisor
         self._hypercall_spa: Spa | None = None
         self._cpuid: Any = None
