@@ -5,13 +5,12 @@ Spec: AMD APM vol. 2, "MSR Intercepts"; TLFS, "Synthetic MSRs" (HYPERV: GUEST_OS
 Simplified: no MTRRs, no machine check, no performance counters; an unknown MSR raises #GP.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from minihv.errors import ConfigurationError
-from minihv.hypervisor.privileges import NONE, Privilege
+from minihv.hypervisor.msr_policy import MsrPolicy, now
+from minihv.hypervisor.privileges import Privilege
 from minihv.machine import clock
 from minihv.machine.memory import SystemMemory
 from minihv.spec.msrs import Msr
@@ -43,26 +42,8 @@ def write_permission_map(memory: SystemMemory, spa: Spa) -> None:
     memory.write(spa, bytes(bits))
 
 
-Reader = Callable[["VirtualProcessor"], int]
-Writer = Callable[["VirtualProcessor", int], bool]
-"""Says whether the value was legal; if not, the guest gets #GP."""
-
-
-@dataclass(frozen=True, slots=True)
-class MsrPolicy:
-    """What RDMSR and WRMSR do; ``None`` raises #GP, and so does a partition without ``privilege``."""
-
-    read: Reader | None
-    write: Writer | None
-    privilege: Privilege = NONE
-
-
-def _now(vp: "VirtualProcessor") -> int:
-    return int(vp.handle.time_base + vp.counters.blocks)
-
-
 def _write_tsc(vp: "VirtualProcessor", value: int) -> bool:
-    ticks = _now(vp) * clock.NS_PER_BLOCK
+    ticks = now(vp) * clock.NS_PER_BLOCK
     vp.control.tsc_offset = (value - ticks) & (1 << 64) - 1
     return True
 
@@ -121,7 +102,7 @@ def _write_reset(vp: "VirtualProcessor", value: int) -> bool:
 
 POLICY: dict[int, MsrPolicy] = {
     Msr.TSC: MsrPolicy(
-        lambda vp: _now(vp) * clock.NS_PER_BLOCK + vp.control.tsc_offset & (1 << 64) - 1, _write_tsc
+        lambda vp: now(vp) * clock.NS_PER_BLOCK + vp.control.tsc_offset & (1 << 64) - 1, _write_tsc
     ),
     Msr.PAT: MsrPolicy(lambda vp: vp.read("g_pat"), _write_pat),
     Msr.EFER: MsrPolicy(lambda vp: vp.read("efer"), _write_efer),
@@ -136,7 +117,7 @@ POLICY: dict[int, MsrPolicy] = {
         lambda vp: clock.reference_time(vp.counters.blocks), None, Privilege.ACCESS_VP_RUNTIME
     ),
     Msr.TIME_REF_COUNT: MsrPolicy(
-        lambda vp: clock.reference_time(_now(vp)) - vp.partition.created_at,
+        lambda vp: clock.reference_time(now(vp)) - vp.partition.created_at,
         None,
         Privilege.ACCESS_REFERENCE_COUNTER,
     ),
