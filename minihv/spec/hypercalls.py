@@ -75,6 +75,8 @@ class CallCode(IntEnum):
     UNMAP_STATS_PAGE = 0x006D
     MAP_SPARSE_GPA_PAGES = 0x006E
     SET_PORT_PROPERTY = 0x0070
+    CREATE_PORT_V2 = 0x0095
+    CONNECT_PORT_V2 = 0x0096
 
 
 class Status(IntEnum):

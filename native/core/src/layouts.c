@@ -1,11 +1,12 @@
 // The places of everything in memory that a standard fixes, checked by the compiler.
 //
 // Spec: AMD APM vol. 2, "Layout of VMCB" (Appendix B) and "64-Bit Task State Segment"; TLFS,
-// "Partition Reference TSC Page". The Python twins are compared with the same structures by
-// tests/layouts.
+// "Partition Reference TSC Page", "SynIC Messages" and the hypercalls of ports. The Python twins
+// are compared with the same structures by tests/layouts.
 
 #include "minihv/hypercalls.h"
 #include "minihv/svm.h"
+#include "minihv/synic.h"
 #include "minihv/vmcb.h"
 #include "minihv/x86.h"
 
@@ -117,3 +118,59 @@ _Static_assert(offsetof(struct mhv_reference_tsc_page, offset) == 0x010, "");
 // Bit n of an intercept word asks for one exit code.
 _Static_assert(MHV_SVM_EXIT_SHUTDOWN == 0x60 + MHV_INTERCEPT1_SHUTDOWN, "");
 _Static_assert(MHV_SVM_EXIT_XSETBV == 0x80 + MHV_INTERCEPT2_XSETBV, "");
+
+_Static_assert(sizeof(struct mhv_message_slot) == 0x100, "");
+_Static_assert(offsetof(struct mhv_message_slot, type) == 0x000, "");
+_Static_assert(offsetof(struct mhv_message_slot, payload_bytes) == 0x004, "");
+_Static_assert(offsetof(struct mhv_message_slot, flags) == 0x005, "");
+_Static_assert(offsetof(struct mhv_message_slot, origin) == 0x008, "");
+_Static_assert(offsetof(struct mhv_message_slot, payload) == 0x010, "");
+
+_Static_assert(sizeof(struct mhv_timer_payload) == 0x018, "");
+_Static_assert(offsetof(struct mhv_timer_payload, timer) == 0x000, "");
+_Static_assert(offsetof(struct mhv_timer_payload, expiration_time) == 0x008, "");
+_Static_assert(offsetof(struct mhv_timer_payload, delivery_time) == 0x010, "");
+
+_Static_assert(sizeof(struct mhv_port_info) == 0x018, "");
+_Static_assert(offsetof(struct mhv_port_info, type) == 0x000, "");
+_Static_assert(offsetof(struct mhv_port_info, sint) == 0x008, "");
+_Static_assert(offsetof(struct mhv_port_info, vp) == 0x00C, "");
+_Static_assert(offsetof(struct mhv_port_info, base_flag) == 0x010, "");
+_Static_assert(offsetof(struct mhv_port_info, flag_count) == 0x012, "");
+
+_Static_assert(sizeof(struct mhv_connection_info) == 0x010, "");
+_Static_assert(offsetof(struct mhv_connection_info, type) == 0x000, "");
+_Static_assert(offsetof(struct mhv_connection_info, monitor_gpa) == 0x008, "");
+
+_Static_assert(sizeof(struct mhv_create_port_input) == 0x030, "");
+_Static_assert(offsetof(struct mhv_create_port_input, port_partition) == 0x000, "");
+_Static_assert(offsetof(struct mhv_create_port_input, port_id) == 0x008, "");
+_Static_assert(offsetof(struct mhv_create_port_input, connection_partition) == 0x010, "");
+_Static_assert(offsetof(struct mhv_create_port_input, info) == 0x018, "");
+
+_Static_assert(sizeof(struct mhv_connect_port_input) == 0x030, "");
+_Static_assert(offsetof(struct mhv_connect_port_input, connection_partition) == 0x000, "");
+_Static_assert(offsetof(struct mhv_connect_port_input, connection_id) == 0x008, "");
+_Static_assert(offsetof(struct mhv_connect_port_input, port_partition) == 0x010, "");
+_Static_assert(offsetof(struct mhv_connect_port_input, port_id) == 0x018, "");
+_Static_assert(offsetof(struct mhv_connect_port_input, info) == 0x020, "");
+
+_Static_assert(sizeof(struct mhv_port_input) == 0x010, "");
+_Static_assert(offsetof(struct mhv_port_input, partition) == 0x000, "");
+_Static_assert(offsetof(struct mhv_port_input, id) == 0x008, "");
+
+_Static_assert(sizeof(struct mhv_port_property_input) == 0x020, "");
+_Static_assert(offsetof(struct mhv_port_property_input, partition) == 0x000, "");
+_Static_assert(offsetof(struct mhv_port_property_input, port_id) == 0x008, "");
+_Static_assert(offsetof(struct mhv_port_property_input, code) == 0x010, "");
+_Static_assert(offsetof(struct mhv_port_property_input, value) == 0x018, "");
+
+_Static_assert(sizeof(struct mhv_post_message_input) == 0x100, "");
+_Static_assert(offsetof(struct mhv_post_message_input, connection_id) == 0x000, "");
+_Static_assert(offsetof(struct mhv_post_message_input, type) == 0x008, "");
+_Static_assert(offsetof(struct mhv_post_message_input, payload_bytes) == 0x00C, "");
+_Static_assert(offsetof(struct mhv_post_message_input, payload) == 0x010, "");
+
+_Static_assert(sizeof(struct mhv_signal_event_input) == 0x008, "");
+_Static_assert(offsetof(struct mhv_signal_event_input, connection_id) == 0x000, "");
+_Static_assert(offsetof(struct mhv_signal_event_input, flag) == 0x004, "");
