@@ -3,6 +3,9 @@
 ``python native/guests/build.py FOLDER`` builds by hand what ``setup.py`` builds for the wheel. The same
 sources and the same compiler give the same bytes, wherever the sources lie.
 
+``python native/guests/build.py SOURCES IMAGE`` builds a program that is not in the tree: the C and assembly
+files of the folder ``SOURCES``, with the library, become the file ``IMAGE``.
+
 ``CC`` names another compiler; ``MINIHV_WERROR=1`` turns its warnings into errors.
 """
 
@@ -22,8 +25,11 @@ GUESTS = Path(__file__).resolve().parent
 LIBRARY = GUESTS / "lib"
 PROGRAMS = GUESTS / "programs"
 CATALOGUE = PROGRAMS / "catalogue.toml"
+CORE = GUESTS.parent / "core"
+RINGS = sorted((CORE / "src").glob("ring*.c"))
+"""The rings of VMBus: guests run the same source as the parent's side."""
 
-LANGUAGE = ["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-I."]
+LANGUAGE = ["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-I.", "-I../core/include"]
 FREESTANDING = [
     "-ffreestanding",
     "-fno-pic",
@@ -37,7 +43,7 @@ FREESTANDING = [
     "-ffunction-sections",
     "-fdata-sections",
 ]
-REPRODUCIBLE = [f"-ffile-prefix-map={GUESTS}=native/guests"]
+REPRODUCIBLE = [f"-ffile-prefix-map={GUESTS}=native/guests", f"-ffile-prefix-map={CORE}=native/core"]
 LINK = [
     "-static",
     "-no-pie",
@@ -113,17 +119,25 @@ def find_compiler() -> Compiler:
 
 
 def compile_source(compiler: Compiler, source: Path, objects: Path) -> Path:
-    """The object file of ``source``, which lies below ``native/guests``."""
-    relative = source.relative_to(GUESTS)
+    """The object file of ``source``, which has a name of its own among all that are linked together."""
+    relative = Path(os.path.relpath(source, GUESTS))
     output = objects / relative.as_posix().replace("/", "-").replace(".", "-")
     output = output.with_suffix(".o")
     werror = ["-Werror"] if os.environ.get("MINIHV_WERROR", "") not in ("", "0") else []
     flags = [*LANGUAGE, *FREESTANDING, *REPRODUCIBLE, *werror]
     done = compiler.run([*flags, "-c", relative, "-o", output])
     if done.returncode != 0:
-        raise GuestBuildError(f"{compiler} cannot compile native/guests/{relative}:\n{done.stderr}")
+        raise GuestBuildError(f"{compiler} cannot compile {shown(source)}:\n{done.stderr}")
     sys.stderr.write(done.stderr)
     return output
+
+
+def shown(source: Path) -> str:
+    """The path of ``source`` in messages: from the root of the project, if it is part of it."""
+    for folder, name in ((GUESTS, "native/guests"), (CORE, "native/core")):
+        if source.is_relative_to(folder):
+            return f"{name}/{source.relative_to(folder).as_posix()}"
+    return str(source)
 
 
 def link(compiler: Compiler, objects: Sequence[Path], image: Path) -> None:
@@ -151,6 +165,30 @@ def program_folders() -> list[Path]:
     return folders
 
 
+def compile_library(compiler: Compiler, objects: Path) -> list[Path]:
+    """The object files that every program is linked with; the linker leaves out what one does not use."""
+    return [compile_source(compiler, source, objects) for source in (*sources(LIBRARY), *RINGS)]
+
+
+def build_one(folder: str | os.PathLike[str], image: str | os.PathLike[str]) -> Path:
+    """The program in ``folder``, which need not lie in the tree, is ``image``.
+
+    Raises:
+        GuestBuildError: No compiler was found, or it refused, or the folder has no sources.
+    """
+    own, output = sources(Path(folder).resolve()), Path(image).resolve()
+    if not own:
+        raise GuestBuildError(
+            f"A program has C or assembly files, and {folder} has none; name another folder."
+        )
+    compiler = find_compiler()
+    with tempfile.TemporaryDirectory() as temporary:
+        objects = Path(temporary)
+        library = compile_library(compiler, objects)
+        link(compiler, [*(compile_source(compiler, source, objects) for source in own), *library], output)
+    return output
+
+
 def build_all(output_folder: str | os.PathLike[str]) -> list[Path]:
     """Every program is an image in ``output_folder``, beside the catalogue that describes them.
 
@@ -166,7 +204,7 @@ def build_all(output_folder: str | os.PathLike[str]) -> list[Path]:
     images = []
     with tempfile.TemporaryDirectory() as temporary:
         objects = Path(temporary)
-        library = [compile_source(compiler, source, objects) for source in sources(LIBRARY)]
+        library = compile_library(compiler, objects)
         for program in program_folders():
             own = [compile_source(compiler, source, objects) for source in sources(program)]
             images.append(folder / f"{program.name}.elf")
@@ -176,12 +214,13 @@ def build_all(output_folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Builds into the folder that is the only argument."""
-    if len(arguments) != 1:
-        print("usage: python native/guests/build.py FOLDER", file=sys.stderr)
+    """Builds all programs into a folder, or a folder's program into an image."""
+    if len(arguments) not in (1, 2):
+        print("usage: python native/guests/build.py FOLDER | SOURCES IMAGE", file=sys.stderr)
         return 2
     try:
-        for image in build_all(arguments[0]):
+        images = build_all(*arguments) if len(arguments) == 1 else [build_one(*arguments)]
+        for image in images:
             print(image)
     except GuestBuildError as error:
         print(error, file=sys.stderr)

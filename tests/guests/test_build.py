@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 from guest_images import GUESTS, builder, built, program_names
+from source_tree import CORE
+
+from minihv.guests.session import GuestSession
 
 pytestmark = pytest.mark.skipif(
     not any(shutil.which(name) for name in ("gcc", "clang")), reason="no C compiler is installed"
@@ -13,7 +16,9 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    return shutil.copytree(GUESTS, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(CORE, tmp_path / "elsewhere" / "core", ignore=shutil.ignore_patterns("build"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    return shutil.copytree(GUESTS, tmp_path / "elsewhere" / "guests", ignore=ignored)
 
 
 def test_every_program_and_the_catalogue_are_built() -> None:
@@ -73,6 +78,28 @@ def test_program_that_the_catalogue_does_not_describe_is_refused(copied: Path, t
 def test_build_by_hand_takes_the_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     module = builder()
     assert module.main([]) == 2
-    assert capsys.readouterr().err == "usage: python native/guests/build.py FOLDER\n"
+    assert capsys.readouterr().err == "usage: python native/guests/build.py FOLDER | SOURCES IMAGE\n"
     assert module.main([str(tmp_path)]) == 0
     assert str(tmp_path / "01_hello.elf") in capsys.readouterr().out.splitlines()
+
+
+def test_program_outside_the_tree_is_built_with_the_library(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "main.c").write_text(
+        '#include "lib/boot.h"\n#include "lib/console.h"\n'
+        'void guest_main(const struct boot_info *info)\n{\n    (void)info;\n    print("mine\\n");\n}\n'
+    )
+    image = tmp_path / "mine.elf"
+    assert builder().main([str(tmp_path / "mine"), str(image)]) == 0
+    assert capsys.readouterr().out == f"{image}\n"
+    with GuestSession(str(image)) as session:
+        assert session.run(100_000).console == "mine\n0 held, 0 failed\n"
+
+
+def test_folder_without_sources_is_no_program(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert builder().main([str(tmp_path), str(tmp_path / "image.elf")]) == 1
+    assert capsys.readouterr().err == (
+        f"A program has C or assembly files, and {tmp_path} has none; name another folder.\n"
+    )

@@ -2,11 +2,29 @@
 
 #include "lib/console.h"
 #include "lib/cpu.h"
+#include <stddef.h>
 
 enum { DIGITS_OF_U64 = 20 };
 
+static const struct console_way *other_way; // NULL: the port
+
+void console_redirect(const struct console_way *way)
+{
+    other_way = way;
+}
+
+void console_flush(void)
+{
+    if (other_way)
+        other_way->flush();
+}
+
 void print(const char *text)
 {
+    if (other_way) {
+        other_way->write(text);
+        return;
+    }
     for (; *text != '\0'; text++)
         outb(PORT_CONSOLE, (uint8_t)*text);
 }

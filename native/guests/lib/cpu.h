@@ -24,10 +24,12 @@ enum control_bit {
 };
 
 enum msr {
+    MSR_APIC_BASE = 0x1B,
     MSR_EFER = (int)0xC0000080,
     MSR_STAR = (int)0xC0000081,
     MSR_LSTAR = (int)0xC0000082,
     MSR_SFMASK = (int)0xC0000084,
+    MSR_GS_BASE = (int)0xC0000101,
 };
 
 struct cpuid {
@@ -166,6 +168,20 @@ static inline void invlpg(uint64_t gva)
 static inline void pause(void)
 {
     __asm__ volatile("pause" : : : "memory");
+}
+
+// This VP waits until an interrupt has been handled. Interrupts are off before and after, so what
+// is tested before the call cannot change between the test and the HLT: STI lets one more
+// instruction begin.
+static inline void wait_for_interrupt(void)
+{
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+// What is pending is handled now, and the VP goes on at once.
+static inline void let_interrupts_in(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
 }
 
 // This VP stops for good: interrupts are off and nothing else wakes it.

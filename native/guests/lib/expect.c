@@ -42,5 +42,6 @@ _Noreturn void finish(void)
     print(" held, ");
     print_decimal(failed_count);
     print(" failed\n");
+    console_flush();
     shutdown(failed_count != 0);
 }

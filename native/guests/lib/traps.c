@@ -5,6 +5,7 @@
 #include "lib/cpu.h"
 #include "lib/descriptors.h"
 #include "lib/expect.h"
+#include <stddef.h>
 
 static trap_handler *handlers[256];
 static bool attempting;
@@ -45,6 +46,7 @@ static void print_trap(const struct trap_frame *frame)
 
 static _Noreturn void report_unexpected(const struct trap_frame *frame)
 {
+    console_redirect(NULL); // whatever else there was may be what is broken
     print("FAILED  nobody expected ");
     print_trap(frame);
     print(" at ");
