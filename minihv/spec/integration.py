@@ -90,7 +90,7 @@ class IcStatus(IntEnum):
     OK = 0x0000_0000
     FAIL = 0x8000_4005
     NO_MORE_ITEMS = 0x8007_0103
-    NOT_FOUND = 0x8007_0490
+    """Of an enumeration: that was all. Of a get: there is no such key."""
 
 
 class Negotiate(Layout, byte_count=8):

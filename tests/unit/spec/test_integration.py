@@ -24,8 +24,8 @@ from minihv.spec.integration import (
 )
 
 # Linux, include/linux/hyperv.h: vmbuspipe_hdr, icmsg_hdr, icmsg_negotiate, ic_version, heartbeat_msg_data,
-# shutdown_msg_data, ictimesync_data, ictimesync_ref_data; include/uapi/linux/hyperv.h: hv_kvp_exchg_msg_value,
-# hv_kvp_msg_enumerate, hv_kvp_msg_delete.
+# shutdown_msg_data, ictimesync_data, ictimesync_ref_data; include/uapi/linux/hyperv.h: hv_kvp_hdr and what
+# follows it in hv_kvp_msg.
 TABLES: dict[type[Layout], str] = {
     PipeHeader: """
 type 0x00+4
