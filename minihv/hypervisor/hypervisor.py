@@ -11,10 +11,11 @@ from typing import Any
 
 from minihv.errors import ConfigurationError, InternalError
 from minihv.hypervisor import msrs
+from minihv.hypervisor.alarms import NEVER, Alarms
 from minihv.hypervisor.exits import TABLE
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.privileges import CHILD, Privilege
-from minihv.hypervisor.scheduler import ALONE_QUANTUM, SLOW_QUANTUM, Scheduler
+from minihv.hypervisor.scheduler import ALONE_QUANTUM, SHARED_QUANTUM, SLOW_QUANTUM, Scheduler
 from minihv.hypervisor.tracing import VpTracer
 from minihv.hypervisor.vp import EXIT_CODE, RIP, VirtualProcessor, VpState
 from minihv.machine import clock
@@ -28,7 +29,7 @@ from minihv.spec.x86_exceptions import Vector
 from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gva, page_align_up
 from minihv.trace import Reader
 
-EXIT, WATCH = int(Stop.EXIT), int(Stop.WATCH)
+EXIT, WATCH, DELIVERED = int(Stop.EXIT), int(Stop.WATCH), int(Stop.DELIVERED)
 MOST_VPS = 64
 MOST_PARTITIONS = HYPERVISOR - 1
 """An id is never used twice, and owns frames as a number below the hypervisor's."""
@@ -77,6 +78,11 @@ class Hypervisor:
         self.partitions: dict[int, Partition] = {}
         self._shadow = (shadow or ShadowOptions()) if paging is PagingMode.SHADOW else None
         self._arrived = False
+        self.alarms = Alarms(self._end_turn_at)
+        """What happens at which moment of virtual time."""
+        self._running: VirtualProcessor | None = None
+        self._turn_start = self._turn_end = self._next_stop = 0
+        self._woke_somebody = False
         self._next_id = 1
         self._msrpm = self.memory.frames.allocate(HYPERVISOR, msrs.PERMISSION_MAP_FRAMES)
         msrs.write_permission_map(self.memory, self._msrpm)
@@ -142,16 +148,32 @@ class Hypervisor:
         partition.close()
 
     def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None) -> int:
-        """Runs until no VP is ready, or for ``blocks`` blocks in all. How many were used.
+        """Runs until nothing can make a VP ready, or for ``blocks`` blocks in all. How many were used.
 
+        While all VPs idle, virtual time skips to the next alarm; one that wakes nobody is counted as a block.
         ``progress`` is called between rounds with the blocks used so far.
         """
-        used = 0
-        while self.scheduler.ready() and (blocks is None or used < blocks) and not self._arrived:
-            used += self.scheduler.round(self._run_turn, None if blocks is None else blocks - used)
+        used, self._running = 0, None
+        while (blocks is None or used < blocks) and not self._arrived:
+            self.alarms.go_off(self.scheduler.now)
+            if self.scheduler.ready():
+                left = None if blocks is None else blocks - used
+                used += self.scheduler.round(self._run_turn, left, self.alarms.next_due)
+            elif self.alarms.next_due != NEVER and self.scheduler.idle():
+                self.scheduler.skip_to(self.alarms.next_due)
+                self.alarms.go_off(self.scheduler.now)
+                used += not self.scheduler.ready()
+            else:
+                break
             if progress is not None:
                 progress(used)
         return used
+
+    @property
+    def now(self) -> int:
+        """Virtual time in blocks: of the VP that runs, or of the machine between two turns."""
+        vp = self._running
+        return self.scheduler.now if vp is None else int(vp.handle.time_base + vp.counters.blocks)
 
     def run_to(
         self,
@@ -176,12 +198,15 @@ class Hypervisor:
         """Executes one instruction of ``vp``, and what ring -1 has to do about it."""
         vp.handle.time_base = self.scheduler.now - vp.counters.blocks
         before = vp.counters.blocks
+        self._running = vp
         self._flush_if_changed(vp)
-        if self.processor.step(vp.handle) == EXIT:
+        if self._step(vp) == EXIT:
             self._handle(vp)
+        self._running = None
         if self._tracer is not None:
             self._tracer.drain(vp)
         self.scheduler.lps[0].now += vp.counters.blocks - before
+        self.alarms.go_off(self.scheduler.now)
 
     def complete_port(self, vp: VirtualProcessor) -> None:
         """Lets the port access of ``vp`` finish; an INS whose memory is not there exits once more."""
@@ -196,7 +221,7 @@ class Hypervisor:
 
     def _create_vp(self, partition: Partition, index: int) -> VirtualProcessor:
         vmcb_spa = self.memory.allocate_zeroed(HYPERVISOR)
-        vp = VirtualProcessor(partition, index, self.processor, vmcb_spa)
+        vp = VirtualProcessor(partition, index, self.processor, vmcb_spa, self._woke)
         control = vp.control
         control.intercept_instructions1 = INTERCEPTS_1
         control.intercept_instructions2 = INTERCEPTS_2
@@ -212,12 +237,13 @@ class Hypervisor:
     def _run_turn(self, vp: VirtualProcessor, quantum: int) -> int:
         """One turn: run, answer the exit, run on, until the quantum is used or the VP cannot go on."""
         start, run, handle = int(vp.counters.blocks), self.processor.run, vp.handle
-        end, partition, tracer, ready = start + quantum, vp.partition, self._tracer, VpState.READY
+        partition, tracer, ready = vp.partition, self._tracer, VpState.READY
         gpa_space = partition.gpa_space
+        self._begin_turn(vp, quantum)
         while not self._arrived:
             if gpa_space.changed or gpa_space.rights_taken:
                 self._flush_if_changed(vp)
-            stop = run(handle, end)
+            stop = run(handle, self._next_stop)
             if stop == WATCH:
                 stop = self._approach(vp)
             if tracer is not None:
@@ -226,16 +252,53 @@ class Hypervisor:
                 self._handle(vp)
                 if vp.state is not ready or partition.exit_status is not None:
                     break
-            elif vp.counters.blocks >= end:  # else the trace was full, and now has room again
-                break
+            elif stop == DELIVERED:
+                vp.apic.accepted()
+            elif vp.counters.blocks >= self._next_stop and not self._goes_on(vp):
+                break  # else an alarm went off, or the trace was full, and now has room again
         if tracer is not None:
             tracer.drain(vp)
+        self._running = None
         return int(vp.counters.blocks) - start
+
+    def _begin_turn(self, vp: VirtualProcessor, quantum: int) -> None:
+        vp.apic.accepted()
+        self._running = vp
+        self._turn_start = int(vp.counters.blocks)
+        self._turn_end = self._turn_start + quantum
+        self._next_stop = min(self._turn_end, self.alarms.next_due - vp.handle.time_base)
+
+    def _goes_on(self, vp: VirtualProcessor) -> bool:
+        """``vp`` has come to its next stop: an alarm within its turn, that woke nobody, does not end it."""
+        if vp.counters.blocks >= self._turn_end:
+            return False
+        self._woke_somebody = False
+        self.alarms.go_off(self.now)
+        self._next_stop = min(self._turn_end, self.alarms.next_due - vp.handle.time_base)
+        return not self._woke_somebody and vp.state is VpState.READY and not vp.partition.has_stopped
+
+    def _end_turn_at(self, due_blocks: int) -> None:
+        """An alarm was set that is due before the others: the turn stops there."""
+        if self._running is not None:
+            self._next_stop = min(self._next_stop, due_blocks - self._running.handle.time_base)
+
+    def _woke(self) -> None:
+        """A VP has become ready: the one that runs is not alone any more, and its turn ends in time."""
+        self._woke_somebody = True
+        self._turn_end = min(self._turn_end, self._turn_start + SHARED_QUANTUM)
+        self._next_stop = min(self._next_stop, self._turn_end)
+
+    def _step(self, vp: VirtualProcessor) -> int:
+        """A step of ``vp``, behind whatever interrupts are delivered before its instruction. A ``Stop``."""
+        while (stop := self.processor.step(vp.handle)) == DELIVERED:
+            vp.apic.accepted()
+        vp.apic.accepted()
+        return stop
 
     def _approach(self, vp: VirtualProcessor) -> int:
         """``vp`` has arrived where somebody waits for it, or is a step nearer. A ``Stop``, as a number."""
         self._arrived = vp.words[RIP] == vp.handle.watched_rip
-        return int(Stop.BUDGET) if self._arrived else self.processor.step(vp.handle)
+        return int(Stop.BUDGET) if self._arrived else self._step(vp)
 
     def _handle(self, vp: VirtualProcessor) -> None:
         line = TABLE.get(vp.words[EXIT_CODE])

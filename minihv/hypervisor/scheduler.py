@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from minihv.errors import ConfigurationError
+from minihv.hypervisor.alarms import NEVER
 from minihv.hypervisor.vp import VirtualProcessor, VpState
 
 MOST_LPS = 32
@@ -73,11 +74,24 @@ class Scheduler:
         """The VPs that could run now, in the order of their turns."""
         return [vp for vp in self.queue if vp.state is VpState.READY and not vp.partition.has_stopped]
 
-    def round(self, run_turn: RunTurn, budget: int | None = None) -> int:
-        """Gives each LP to the next ready VP once, for ``budget`` blocks together. How many were used."""
+    def idle(self) -> list[VirtualProcessor]:
+        """The VPs that an interrupt would make ready."""
+        return [vp for vp in self.queue if vp.state is VpState.IDLE and not vp.partition.has_stopped]
+
+    def skip_to(self, now: int) -> None:
+        """Virtual time goes on to ``now`` without anybody running."""
+        for lp in self.lps:
+            lp.now = now
+
+    def round(self, run_turn: RunTurn, budget: int | None = None, until: int = NEVER) -> int:
+        """Gives each LP to the next ready VP once, for ``budget`` blocks together. How many were used.
+
+        No turn goes beyond ``until``, a later moment of virtual time.
+        """
         ready = self.ready()
         quantum = self._alone_quantum if len(ready) == 1 else SHARED_QUANTUM
         start, used_in_all = self.now, 0
+        quantum = min(quantum, until - start)
         for lp, vp in zip(self.lps, ready, strict=False):
             lp.now = start
             left = quantum if budget is None else min(quantum, budget - used_in_all)

@@ -8,8 +8,10 @@ Simplified: no MTRRs, no floating-point registers by name.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from minihv.hypervisor.apic import LocalApic
 from minihv.hypervisor.msrs import available_msrs
 from minihv.machine.native import ffi
 from minihv.machine.processor import Processor
@@ -28,7 +30,7 @@ class VpState(Enum):
 
     READY = "ready"
     IDLE = "idle"
-    """HLT with interrupts enabled: an interrupt makes it ready."""
+    """HLT with interrupts enabled, or a guest idle state: an interrupt makes it ready."""
     HALTED = "halted"
     """HLT with interrupts disabled: only an NMI or INIT would end it."""
     SUSPENDED = "suspended"
@@ -87,11 +89,19 @@ class VirtualProcessor:
     """VP ``index`` of ``partition``.
 
     ``handle`` is the core's ``struct mhv_vp``; ``vmcb``, ``control``, ``save_area`` and ``counters`` are its
-    parts. ``words`` and ``gpr`` show the VMCB and the general registers as 64-bit numbers, at half the price
-    of the names, and so what every exit touches goes that way.
+    parts; ``apic`` is its local APIC. ``words`` and ``gpr`` show the VMCB and the general registers as 64-bit
+    numbers, at half the price of the names, and so what every exit touches goes that way. ``woke`` is called
+    when an interrupt has made the VP ready.
     """
 
-    def __init__(self, partition: "Partition", index: int, processor: Processor, vmcb_spa: Spa) -> None:
+    def __init__(
+        self,
+        partition: "Partition",
+        index: int,
+        processor: Processor,
+        vmcb_spa: Spa,
+        woke: Callable[[], None] = lambda: None,
+    ) -> None:
         self.partition: Partition = partition
         self.index: int = index
         self.handle: Any = processor.create_vp(index, vmcb_spa)
@@ -106,6 +116,8 @@ class VirtualProcessor:
         self.counters: Any = self.handle.counters
         self.msrs = available_msrs(partition.privileges)
         self._processor = processor
+        self._woke = woke
+        self.apic = LocalApic(self.words, partial(setattr, self.handle, "reports_delivery"), self._wake)
 
     def read(self, name: str) -> int:
         """The value of a register that is one number: ``rax`` to ``r15``, ``rip``, ``rflags``, ``cr3``..."""
@@ -165,6 +177,11 @@ class VirtualProcessor:
     def close(self) -> None:
         """Frees the core's part."""
         self._processor.destroy_vp(self.handle)
+
+    def _wake(self) -> None:
+        if self.state is VpState.IDLE:
+            self.state = VpState.READY
+            self._woke()
 
     def _edit(self, change: Callable[[], None]) -> None:
         self._processor.save(self.handle)

@@ -31,6 +31,7 @@ class Stop(IntEnum):
     EXIT = lib.MHV_STOP_EXIT
     ENGINE = lib.MHV_STOP_ENGINE
     WATCH = lib.MHV_STOP_WATCH
+    DELIVERED = lib.MHV_STOP_DELIVERED
 
 
 ENGINE = int(Stop.ENGINE)

@@ -160,7 +160,7 @@ struct delivery {
 enum { TRACE_MARGIN = 2048 }; // events that one turn of the loop may add at most
 
 // What the loop does after an event was handled.
-enum next { NEXT_GO_ON, NEXT_EXIT, NEXT_ENGINE, NEXT_WATCHED };
+enum next { NEXT_GO_ON, NEXT_EXIT, NEXT_ENGINE, NEXT_WATCHED, NEXT_DELIVERED };
 
 // A guest memory access of the processor itself. MHV_MAPPED, or why not (with `fault` filled in).
 struct touch {

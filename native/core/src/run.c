@@ -206,9 +206,10 @@ enum next mhv_offer_interrupt(struct mhv_processor *processor, struct mhv_vp *vp
     }
     vp->vmcb->control.virtual_interrupt &= ~(uint64_t)V_IRQ;
     processor->stop_on_window = false;
-    return mhv_deliver(
+    const enum next next = mhv_deliver(
         processor, vp, silicon,
         (struct delivery){.vector = (uint8_t)(virtual_interrupt >> 32), .type = DELIVER_INTERRUPT});
+    return next == NEXT_GO_ON && vp->reports_delivery ? NEXT_DELIVERED : next;
 }
 
 // Puts the registers into the engine and lets it run until an event. False: the engine refused.
@@ -280,10 +281,11 @@ enum mhv_stop mhv_finish(struct mhv_processor *processor, struct mhv_vp *vp, enu
     vp->counters.blocks = processor->blocks;
     mhv_publish(vp);
     processor->executing = false;
-    return next == NEXT_EXIT      ? MHV_STOP_EXIT
-           : next == NEXT_ENGINE  ? MHV_STOP_ENGINE
-           : next == NEXT_WATCHED ? MHV_STOP_WATCH
-                                  : MHV_STOP_BUDGET;
+    return next == NEXT_EXIT        ? MHV_STOP_EXIT
+           : next == NEXT_ENGINE    ? MHV_STOP_ENGINE
+           : next == NEXT_WATCHED   ? MHV_STOP_WATCH
+           : next == NEXT_DELIVERED ? MHV_STOP_DELIVERED
+                                    : MHV_STOP_BUDGET;
 }
 
 enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *vp,

@@ -14,6 +14,7 @@ enum mhv_stop {
     MHV_STOP_EXIT = 1,   // a #VMEXIT for the hypervisor; the VMCB says which
     MHV_STOP_ENGINE = 2, // the engine refused; engine_error says why
     MHV_STOP_WATCH = 3,  // about to begin the block in which the watched address lies, or is at it
+    MHV_STOP_DELIVERED = 4, // V_IRQ was delivered, and `reports_delivery` asked to be told
 };
 
 enum mhv_paging_mode {
@@ -68,7 +69,8 @@ void mhv_vp_destroy(struct mhv_processor *processor, struct mhv_vp *vp);
 
 // Runs `vp` until its block counter reaches `until_block`, or until an exit that the core does not
 // handle itself. With `watches` set it also stops where a block begins that has `watched_rip` in
-// it: single steps from there lead to the address, or out of the block.
+// it: single steps from there lead to the address, or out of the block. With `reports_delivery` set
+// it stops where V_IRQ was delivered, before the handler's first instruction; so does a step.
 enum mhv_stop mhv_processor_run(struct mhv_processor *processor, struct mhv_vp *vp,
                                 uint64_t until_block);
 

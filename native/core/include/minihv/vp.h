@@ -74,6 +74,7 @@ struct mhv_vp {
     uint32_t index;                     // the VP's number in its partition, and its APIC id
     bool hypercalls_enabled;            // the guest has an identity and a hypercall page
     bool reload;                        // the VMCB's state was edited: enter by VMRUN
+    bool reports_delivery;              // come back when V_IRQ was delivered: more is pending
     bool watches;                       // somebody waits for RIP to reach `watched_rip`
     uint64_t watched_rip;               // of the next instruction, when the wait is over
     struct mhv_port_access port_access; // valid after an IOIO exit
