@@ -1,7 +1,7 @@
 """The service gate: how code of the parent partition, in ring 0 or ring 3, reaches device logic in Python.
 
 Stands for: nothing in a real machine; as semihosting, it is a call that only this emulated machine has.
-Spec: TLFS, "Hypercall Inputs": a call of the gate has one of the reserved bits 63:60 set, a hypercall has not.
+Spec: TLFS, "Hypercall Inputs": the reserved bits 63:60 are clear there, and a call of the gate sets one.
 Next: ``minihv.parent.orders``
 
 VMMCALL with RCX = ``MAGIC | code``, RDX = GPA of the argument, R8 = its bytes. RAX is the answer. A code that
@@ -75,6 +75,7 @@ class Gate:
     def __init__(self) -> None:
         self.calls = dict.fromkeys(GateCode, 0)
         """How often each code was asked for, refusals aside."""
+        self.is_serving = False
         self._services: dict[int, Service] = {}
 
     def serve(self, code: GateCode, service: Service) -> None:
@@ -92,6 +93,7 @@ class Gate:
         if service is None or (vp.save_area.cpl and code not in USER_CODES) or not is_ram(call):
             return REFUSED
         self.calls[GateCode(code)] += 1
+        self.is_serving = True
         try:
             return service(call)
         except InternalError:
@@ -101,6 +103,8 @@ class Gate:
                 f"The service {GateCode(code).name} of the parent partition failed ({failure!r}): "
                 "please report the guest that did this."
             ) from failure
+        finally:
+            self.is_serving = False
 
 
 def is_ram(call: GateCall) -> bool:

@@ -1,4 +1,4 @@
-"""Compiles the guest programs: ``native/guests/programs/NN_name`` becomes ``NN_name.elf``.
+"""Compiles the guest programs, ``native/guests/programs/NN_name``, to ``NN_name.elf``, and the parent.
 
 ``python native/guests/build.py FOLDER`` builds by hand what ``setup.py`` builds for the wheel. The same
 sources and the same compiler give the same bytes, wherever the sources lie.
@@ -23,6 +23,7 @@ from pathlib import Path
 
 GUESTS = Path(__file__).resolve().parent
 LIBRARY = GUESTS / "lib"
+PARENT = GUESTS / "parent"
 PROGRAMS = GUESTS / "programs"
 CATALOGUE = PROGRAMS / "catalogue.toml"
 CORE = GUESTS.parent / "core"
@@ -190,7 +191,7 @@ def build_one(folder: str | os.PathLike[str], image: str | os.PathLike[str]) -> 
 
 
 def build_all(output_folder: str | os.PathLike[str]) -> list[Path]:
-    """Every program is an image in ``output_folder``, beside the catalogue that describes them.
+    """Every program and the kernel of the parent is an image in ``output_folder``, beside the catalogue.
 
     Returns:
         The images.
@@ -205,7 +206,7 @@ def build_all(output_folder: str | os.PathLike[str]) -> list[Path]:
     with tempfile.TemporaryDirectory() as temporary:
         objects = Path(temporary)
         library = compile_library(compiler, objects)
-        for program in program_folders():
+        for program in (PARENT, *program_folders()):
             own = [compile_source(compiler, source, objects) for source in sources(program)]
             images.append(folder / f"{program.name}.elf")
             link(compiler, [*own, *library], images[-1])

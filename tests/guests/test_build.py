@@ -21,9 +21,9 @@ def copied(tmp_path: Path) -> Path:
     return shutil.copytree(GUESTS, tmp_path / "elsewhere" / "guests", ignore=ignored)
 
 
-def test_every_program_and_the_catalogue_are_built() -> None:
+def test_every_program_the_parent_and_the_catalogue_are_built() -> None:
     names = sorted(path.name for path in built().iterdir())
-    assert names == [*(f"{name}.elf" for name in program_names()), "catalogue.toml"]
+    assert names == [*(f"{name}.elf" for name in program_names()), "catalogue.toml", "parent.elf"]
 
 
 def test_same_sources_elsewhere_give_the_same_bytes(copied: Path, tmp_path: Path) -> None:
