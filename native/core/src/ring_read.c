@@ -1,0 +1,317 @@
+// The receiving end of a ring. Twin of RingReader in minihv/vmbus/ring.py; read that first.
+//
+// Spec: Linux, "drivers/hv/ring_buffer.c" (hv_pkt_iter_first, hv_pkt_iter_close, hv_end_read).
+// Simplified: as the Python twin. The two are held equal by tests/twins/test_ring.py.
+//
+// No word of the data is fetched twice: a descriptor is judged in registers, ranges in the copy.
+
+#include "ring_parts.h"
+
+enum { TOP_KIND = MHV_PACKET_KIND_ADDITIONAL_GPA_DIRECT, KNOWN_FLAGS = 1 };
+enum { RANGES_AT = sizeof(struct mhv_gpa_direct_header), PFN_BYTES = 8, MAX_OFFSET = 4095 };
+
+// A descriptor, and the length in bytes that it gives the packet.
+struct found {
+    struct mhv_packet_descriptor descriptor;
+    uint32_t header_bytes;
+    uint32_t length;
+};
+
+// Loads the sender's index, once, and believes it if it did not go back.
+static bool refresh_in(struct mhv_ring *ring)
+{
+    // acquire: pairs with the release of write_index in mhv_ring_publish_write, so that the packets
+    // before it are seen.
+    const uint32_t in = load_acquire(&ring->control->write_index, TAKE_IN);
+    enum mhv_ring_reason reason = index_fault(ring, in);
+
+    if (reason == MHV_RING_REASON_NONE &&
+        distance(ring, ring->published, in) < distance(ring, ring->published, ring->peer))
+        reason = MHV_RING_REASON_INDEX_JUMPED;
+    if (reason != MHV_RING_REASON_NONE) {
+        corrupt(ring, reason);
+        return false;
+    }
+    ring->peer = in;
+    return true;
+}
+
+// Bytes that may be read, if any: `ret`.
+static struct mhv_ring_result find_bytes(struct mhv_ring *ring, uint32_t *ret)
+{
+    if (ring->reason != MHV_RING_REASON_NONE)
+        return ended(MHV_RING_CORRUPT, ring->reason);
+    if (ring->position == ring->peer && !refresh_in(ring))
+        return ended(MHV_RING_CORRUPT, ring->reason);
+    if (ring->position == ring->peer)
+        return ended(MHV_RING_EMPTY, 0);
+    *ret = distance(ring, ring->position, ring->peer);
+    return ended(MHV_RING_OK, 0);
+}
+
+static bool has_ranges(uint32_t kind)
+{
+    return kind == MHV_PACKET_KIND_TRANSFER_PAGES || kind == MHV_PACKET_KIND_GPA_DIRECT;
+}
+
+static struct found decode(uint64_t low, uint64_t transaction_id)
+{
+    const struct mhv_packet_descriptor descriptor = {
+        .kind = (uint16_t)low,
+        .payload_offset8 = (uint16_t)(low >> 16),
+        .length8 = (uint16_t)(low >> 32),
+        .flags = (uint16_t)(low >> 48),
+        .transaction_id = transaction_id,
+    };
+
+    return (struct found){.descriptor = descriptor,
+                          .header_bytes = descriptor.payload_offset8 * (uint32_t)UNIT,
+                          .length = descriptor.length8 * (uint32_t)UNIT};
+}
+
+// What is wrong with a descriptor that has `available` bytes, trailers included.
+static enum mhv_ring_reason descriptor_fault(const struct found *found, uint32_t available)
+{
+    const uint32_t kind = found->descriptor.kind;
+    const bool extended = has_ranges(kind) || kind == MHV_PACKET_KIND_GPADL;
+
+    if (kind - 1 >= TOP_KIND)
+        return MHV_RING_REASON_KIND;
+    if (found->descriptor.flags & ~KNOWN_FLAGS)
+        return MHV_RING_REASON_FLAGS;
+    if (found->header_bytes < (extended ? (uint32_t)RANGES_AT : (uint32_t)DESCRIPTOR_BYTES))
+        return MHV_RING_REASON_PAYLOAD_OFFSET;
+    if (found->length < found->header_bytes)
+        return MHV_RING_REASON_LENGTH;
+    if (found->length + TRAILER_BYTES > available)
+        return MHV_RING_REASON_OVERRUN;
+    return MHV_RING_REASON_NONE;
+}
+
+// What is wrong with the ranges of a packet of which `bytes` is a private copy.
+static enum mhv_ring_reason range_fault(const struct found *found, const uint8_t *bytes,
+                                        uint32_t *range_count)
+{
+    const bool pages = found->descriptor.kind == MHV_PACKET_KIND_GPA_DIRECT;
+    struct mhv_gpa_direct_header header;
+    uint64_t cursor = RANGES_AT;
+
+    memcpy(&header, bytes, sizeof header);
+    if (header.range_count == 0)
+        return MHV_RING_REASON_RANGE_COUNT;
+    for (uint32_t i = 0; i < header.range_count; i++) {
+        struct mhv_gpa_range range;
+
+        if (cursor + sizeof range > found->header_bytes)
+            return MHV_RING_REASON_RANGE_OVERRUN;
+        memcpy(&range, bytes + cursor, sizeof range);
+        cursor += sizeof range;
+        if (!pages)
+            continue;
+        if (range.byte_offset > MAX_OFFSET)
+            return MHV_RING_REASON_RANGE_OFFSET;
+        const uint64_t end = (uint64_t)range.byte_offset + range.byte_count_of_range;
+        cursor += (end + RING_PAGE_BYTES - 1) / RING_PAGE_BYTES * PFN_BYTES;
+        if (cursor > found->header_bytes)
+            return MHV_RING_REASON_RANGE_OVERRUN;
+    }
+    *range_count = header.range_count;
+    return MHV_RING_REASON_NONE;
+}
+
+static struct mhv_ring_packet packet_of(const struct found *found, uint32_t offset)
+{
+    return (struct mhv_ring_packet){
+        .transaction_id = found->descriptor.transaction_id,
+        .offset = offset,
+        .payload_offset = offset + found->header_bytes,
+        .payload_bytes = found->length - found->header_bytes,
+        .kind = found->descriptor.kind,
+        .flags = found->descriptor.flags,
+    };
+}
+
+// Copies from the ring from `index` on.
+static void get(const struct mhv_ring *ring, uint32_t index, uint8_t *bytes, uint32_t byte_count)
+{
+    while (byte_count != 0) {
+        uint32_t room;
+        const uint8_t *place = at(ring, index, &room);
+        const uint32_t step = byte_count < room ? byte_count : room;
+
+        copy_from_ring(bytes, place, step);
+        bytes += step;
+        byte_count -= step;
+        index = ahead(ring, index, step);
+    }
+}
+
+// The next descriptor, fetched and judged.
+static struct mhv_ring_result find_packet(struct mhv_ring *ring, struct found *found)
+{
+    uint32_t available = 0;
+    uint32_t room;
+    const struct mhv_ring_result result = find_bytes(ring, &available);
+
+    if (result.outcome != MHV_RING_OK)
+        return result;
+    if (available < DESCRIPTOR_BYTES)
+        return corrupt(ring, MHV_RING_REASON_CUT_OFF);
+    const uint64_t low = fetch(at(ring, ring->position, &room));
+    const uint64_t high = fetch(at(ring, ahead(ring, ring->position, UNIT), &room));
+    *found = decode(low, high);
+    const enum mhv_ring_reason reason = descriptor_fault(found, available);
+    return reason == MHV_RING_REASON_NONE ? result : corrupt(ring, reason);
+}
+
+// Copies a packet whose descriptor was found, and passes it.
+static struct mhv_ring_result take(struct mhv_ring *ring, const struct found *found,
+                                   uint8_t *buffer, struct mhv_ring_packet *packet)
+{
+    enum mhv_ring_reason reason = MHV_RING_REASON_NONE;
+
+    memcpy(buffer, &found->descriptor, DESCRIPTOR_BYTES);
+    get(ring, ahead(ring, ring->position, DESCRIPTOR_BYTES), buffer + DESCRIPTOR_BYTES,
+        found->length - DESCRIPTOR_BYTES);
+    *packet = packet_of(found, 0);
+    if (has_ranges(packet->kind))
+        reason = range_fault(found, buffer, &packet->range_count);
+    if (reason != MHV_RING_REASON_NONE)
+        return corrupt(ring, reason);
+    ring->position = ahead(ring, ring->position, found->length + TRAILER_BYTES);
+    return ended(MHV_RING_OK, 0);
+}
+
+struct mhv_ring_result mhv_ring_read(struct mhv_ring *ring, uint8_t *buffer, uint32_t capacity,
+                                     struct mhv_ring_packet *packet)
+{
+    struct found found;
+    const struct mhv_ring_result result = find_packet(ring, &found);
+
+    if (result.outcome != MHV_RING_OK)
+        return result;
+    if (found.length > capacity)
+        return ended(MHV_RING_SMALL, found.length);
+    return take(ring, &found, buffer, packet);
+}
+
+struct mhv_ring_result mhv_ring_read_in_place(struct mhv_ring *ring, uint8_t *buffer,
+                                              uint32_t capacity, struct mhv_ring_packet *packet,
+                                              const uint8_t **ret)
+{
+    struct found found;
+    uint32_t room;
+    const struct mhv_ring_result result = find_packet(ring, &found);
+
+    if (result.outcome != MHV_RING_OK)
+        return result;
+    const uint8_t *place = at(ring, ring->position, &room);
+    if (found.length <= room && !has_ranges(found.descriptor.kind)) {
+        *packet = packet_of(&found, 0);
+        *ret = place;
+        ring->position = ahead(ring, ring->position, found.length + TRAILER_BYTES);
+        return result;
+    }
+    if (found.length > capacity)
+        return ended(MHV_RING_SMALL, found.length);
+    *ret = buffer;
+    return take(ring, &found, buffer, packet);
+}
+
+// Judges the packet at `offset` of a copy of `copied` bytes, of `available` in the ring.
+static struct mhv_ring_result parse(struct mhv_ring *ring, struct mhv_ring_snapshot *snapshot,
+                                    uint32_t offset, uint32_t copied, uint32_t available)
+{
+    struct mhv_ring_packet *packet = &snapshot->packets[snapshot->count];
+    const uint8_t *bytes = snapshot->bytes + offset;
+    enum mhv_ring_reason reason;
+    uint64_t words[2];
+
+    if (available - offset < DESCRIPTOR_BYTES)
+        return corrupt(ring, MHV_RING_REASON_CUT_OFF);
+    if (offset + DESCRIPTOR_BYTES > copied)
+        return ended(MHV_RING_SMALL, DESCRIPTOR_BYTES);
+    memcpy(words, bytes, sizeof words);
+    const struct found found = decode(words[0], words[1]);
+    reason = descriptor_fault(&found, available - offset);
+    if (reason == MHV_RING_REASON_NONE && offset + found.length > copied)
+        return ended(MHV_RING_SMALL, found.length);
+    *packet = packet_of(&found, offset);
+    if (reason == MHV_RING_REASON_NONE && has_ranges(packet->kind))
+        reason = range_fault(&found, bytes, &packet->range_count);
+    return reason == MHV_RING_REASON_NONE ? ended(MHV_RING_OK, 0) : corrupt(ring, reason);
+}
+
+struct mhv_ring_result mhv_ring_read_batch(struct mhv_ring *ring,
+                                           struct mhv_ring_snapshot *snapshot)
+{
+    uint32_t available = 0;
+    uint32_t offset = 0;
+    struct mhv_ring_result result = find_bytes(ring, &available);
+
+    snapshot->count = 0;
+    if (result.outcome != MHV_RING_OK)
+        return result;
+    const uint32_t copied = available < snapshot->capacity ? available : snapshot->capacity;
+    get(ring, ring->position, snapshot->bytes, copied);
+    while (offset < available && snapshot->count < snapshot->packet_capacity) {
+        result = parse(ring, snapshot, offset, copied, available);
+        if (result.outcome != MHV_RING_OK)
+            break;
+        const struct mhv_ring_packet *packet = &snapshot->packets[snapshot->count++];
+        offset = packet->payload_offset + packet->payload_bytes + TRAILER_BYTES;
+    }
+    ring->position = ahead(ring, ring->position, offset);
+    return snapshot->count != 0 ? ended(MHV_RING_OK, 0) : result;
+}
+
+void mhv_ring_publish_read(struct mhv_ring *ring)
+{
+    if (ring->published == ring->position)
+        return;
+    ring->published = ring->position;
+    // release: pairs with the acquire of read_index in refresh_out, so that what was read is not
+    // overwritten before.
+    store_release(&ring->control->read_index, ring->position, PUBLISH_OUT);
+}
+
+bool mhv_ring_commit_read(struct mhv_ring *ring)
+{
+    const uint32_t before = ring->decided;
+
+    mhv_ring_publish_read(ring);
+    if (before == ring->published)
+        return false;
+    ring->decided = ring->published;
+    if (!(load_relaxed(&ring->control->features) & 1u << MHV_RING_FEATURES_PENDING_SEND_SIZE))
+        return false;
+    // store of read_index, then load of pending_send_size: pairs with the barrier in
+    // mhv_ring_await_room.
+    full_barrier(OUT_BEFORE_PENDING);
+    // acquire: pairs with the barrier of the sender's last commit, so that write_index is at least
+    // what it was when the sender found no room.
+    const uint32_t pending =
+        load_acquire(&ring->control->pending_send_size, TAKE_PENDING) & ~(uint32_t)(UNIT - 1);
+    if (pending == 0)
+        return false;
+    const uint32_t in = load_relaxed(&ring->control->write_index);
+    return ring->byte_count - distance(ring, before, in) <= pending &&
+           ring->byte_count - distance(ring, ring->published, in) > pending;
+}
+
+void mhv_ring_mask(struct mhv_ring *ring)
+{
+    // relaxed: a sender that does not see it yet signals once too often.
+    store_relaxed(&ring->control->interrupt_mask, 1);
+}
+
+bool mhv_ring_unmask(struct mhv_ring *ring)
+{
+    store_relaxed(&ring->control->interrupt_mask, 0);
+    // stores of interrupt_mask and read_index, then load of write_index: pairs with the barrier in
+    // mhv_ring_commit_write.
+    full_barrier(UNMASK_BEFORE_IN);
+    if (ring->reason != MHV_RING_REASON_NONE || !refresh_in(ring))
+        return true;
+    return ring->position != ring->peer;
+}
