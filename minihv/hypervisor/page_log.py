@@ -28,6 +28,9 @@ from minihv.terms import LARGE_PAGE_BYTES, PAGE_BYTES, PAGE_SHIFT
 if TYPE_CHECKING:
     from minihv.hypervisor.gpa_space import GpaSpace
 
+NOT_MERGED = TableStatus.NOT_UNIFORM, TableStatus.NOT_MAPPED
+"""What becomes of a region in which an overlay lies, or pages were mapped anew."""
+
 Change = Callable[[PageTables | native.PageTables], None]
 
 
@@ -43,6 +46,11 @@ class SmallPages:
         self._space = space
         self._users = 0
         self._split: list[int] = []
+
+    @property
+    def are_held(self) -> bool:
+        """Whether a log is being read, so that no large page may be formed."""
+        return self._users > 0
 
     @property
     def is_native(self) -> bool:
@@ -88,7 +96,7 @@ class SmallPages:
                 try:
                     tables.merge(gpa)
                 except TableError as refusal:
-                    if refusal.status is not TableStatus.NOT_UNIFORM:
+                    if refusal.status not in NOT_MERGED:
                         raise
 
         self._change([], merge)
@@ -96,7 +104,7 @@ class SmallPages:
 
     def _change(self, pool: list[int], change: Change) -> None:
         """Changes the tables with frames of ``pool``; those that are left over afterwards are free."""
-        root, form = self._space.root, NESTED[4]
+        root, form, begin = self._space.root, NESTED[4], len(pool)
         if self.is_native:
             tables = native.PageTables(self.memory, form, pool, root)
             change(tables)
@@ -105,8 +113,9 @@ class SmallPages:
             frames = FramePool(pool)
             change(PageTables(self.memory, form, frames.allocate, frames.free, root))
             left = frames.frames
+        self._space.table_frames += begin
         for frame in left:
-            self.memory.frames.free(HYPERVISOR, frame)
+            self._space.give_frame(frame)
         self._space.changed = True
 
     def _is_large(self, gpa: int) -> bool:
@@ -137,11 +146,20 @@ class LogReader:
 
     def join(self, pages: PageBitmap) -> None:
         """``pages`` too were marked; the log calls this."""
+        self._extend(pages.page_count)
         self._pages.join(pages)
 
-    def note(self, gpn: int) -> None:
-        """So was this one."""
-        self._pages.add(gpn)
+    def note(self, gpn: int, count: int = 1) -> None:
+        """So were these."""
+        self._extend(gpn + count)
+        for page in range(gpn, gpn + count):
+            self._pages.add(page)
+
+    def _extend(self, page_count: int) -> None:
+        """The partition has got more pages since."""
+        if page_count > self._pages.page_count:
+            shorter, self._pages = self._pages, PageBitmap(0, page_count)
+            self._pages.bits[: len(shorter.bits)] = shorter.bits
 
     def close(self) -> None:
         """Leaves the log; what was not taken is forgotten."""
@@ -205,6 +223,11 @@ class PageLog:
         """The page of ``gpa`` was marked, and its leaf does not say so."""
         for reader in self._readers:
             reader.note(gpa >> PAGE_SHIFT)
+
+    def note_pages(self, gpn: int, count: int) -> None:
+        """The pages from ``gpn`` on are others than they were."""
+        for reader in self._readers:
+            reader.note(gpn, count)
 
     def leave(self, reader: LogReader) -> None:
         """``reader`` hears no more. With the last one of all logs, large pages come back."""

@@ -23,6 +23,8 @@ class FrameAllocator:
         self.owners: NDArray[np.uint16] = np.zeros(frame_count, dtype=np.uint16)
         self.used: NDArray[np.bool_] = np.zeros(frame_count, dtype=np.bool_)
         """Whether the frame was somebody's before: what they wrote is still there."""
+        self.shares: NDArray[np.uint32] = np.zeros(frame_count, dtype=np.uint32)
+        """How often the frame is mapped for others than its owner, who keeps it as long as it is."""
         self._low = 0  # no free frame lies below
 
     @property
@@ -69,6 +71,7 @@ class FrameAllocator:
             raise InternalError(
                 f"Owner {owner:#x} gives back {count} frames at SPA {spa:#x} that are not all its own."
             )
+        self._check_shares(self.shares[first : first + count])
         run[:] = FREE
         self.used[first : first + count] = True
         self._low = min(self._low, first)
@@ -76,11 +79,27 @@ class FrameAllocator:
     def free_all(self, owner: int) -> int:
         """Takes every frame of ``owner`` back; how many there were."""
         mine = np.flatnonzero(self.owners == owner)
+        self._check_shares(self.shares[mine])
         self.owners[mine] = FREE
         self.used[mine] = True
         if len(mine):
             self._low = min(self._low, int(mine[0]))
         return len(mine)
+
+    def share(self, spns: NDArray[np.uint32], change: int) -> None:
+        """Each of the frames ``spns``, in which one may be listed twice, is shared ``change`` times more."""
+        np.add.at(self.shares, spns, np.uint32(change & 0xFFFF_FFFF))
+
+    def give_to(self, spn: int, old: int, new: int) -> None:
+        """Frame number ``spn``, of ``old`` until now and shared with nobody, is of ``new``."""
+        if self.owners[spn] != old:
+            raise InternalError(f"Frame {spn:#x} is given away by {old:#x}, and is not its own.")
+        self._check_shares(self.shares[spn : spn + 1])
+        self.owners[spn] = new
+
+    def _check_shares(self, shares: NDArray[np.uint32]) -> None:
+        if shares.any():
+            raise InternalError("A frame is given away while it is mapped for others: unmap it there first.")
 
     def _find(self, count: int, align: int) -> int | None:
         self._raise_low()

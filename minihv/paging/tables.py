@@ -179,6 +179,11 @@ class PageTables:
             va & -last.level.page_bytes, last.pa, last.level.page_bytes, last.entry, last.entry_pa
         )
 
+    def lowest_table(self, va: int) -> tuple[int, int]:
+        """The level and the SPA of the last table on the way to ``va``; level 1 when all tables are there."""
+        last = self._descend(va)[-1]
+        return last.level.number, last.entry_pa & -PAGE_BYTES
+
     def map(self, va: int, pa: int, page_bytes: int, flags: int) -> None:
         """Maps one page of ``page_bytes`` at ``va`` to ``pa``; tables on the way are made as needed.
 
@@ -286,6 +291,15 @@ class PageTables:
         marks = reduce(or_, entries) & MARKS
         self.memory.write_u64(upper.entry_pa, page_entry(upper.level, first & FRAME, first & FLAGS | marks))
         self._free(table)
+
+    def collapse(self, va: int, flags: int) -> None:
+        """Does what ``merge`` does for one who knows that the 512 pages from ``va`` on are alike.
+
+        ``flags`` are theirs, with the marks that any of them has.
+        """
+        upper, last = self._descend(va)[-2:]
+        self.memory.write_u64(upper.entry_pa, page_entry(upper.level, last.pa, flags))
+        self._free(upper.entry & FRAME)
 
     def _descend(self, va: int, to_level: int = 1) -> list[Step]:
         """The entries on the way to ``va``, down to ``to_level``, or to a page or a hole above it."""

@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from machines import STACK, SmallMachine
 
 from minihv.errors import AccessError, ConfigurationError, InternalError
+from minihv.hypervisor.gpa_map import READ_WRITE_EXECUTE, Frames
 from minihv.hypervisor.gpa_space import GpaSpace, Overlay
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
+from minihv.hypervisor.page_log import LogReader
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.paging.formats import NESTED
 from minihv.paging.tables import PageTables
-from minihv.spec.x86_paging import DIRTY, USER, WRITABLE
+from minihv.spec.x86_paging import DIRTY, NO_EXECUTE, USER, WRITABLE
 from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gpa, Spa
 
 OWNER = 7
@@ -347,7 +349,224 @@ def test_partition_finds_nothing_of_what_a_guest_left_there() -> None:
     with SmallMachine(fill) as machine:
         machine.run(100_000)
         assert machine.read(STACK + 0xFFF8) == 0xABAB_ABAB_ABAB_ABAB
+        first = machine.partition.gpa_space.spa_of(0)
         machine.hypervisor.delete_partition(machine.partition.id)
         younger = machine.hypervisor.create_partition("younger", 2 * MIB)
-        assert younger.gpa_space.spa_of(0) == machine.partition.gpa_space.spa_of(0)
+        assert first is not None and younger.gpa_space.spa_of(0) == first
         assert younger.gpa_space.read(0, 2 * MIB) == bytes(2 * MIB)
+
+
+# Pages of others, mapped here.
+
+DONOR = 3
+
+
+def guest_of(memory: SystemMemory) -> tuple[GpaSpace, GpaSpace]:
+    """A donor with 4 MiB of RAM, and a space without any."""
+    donor = GpaSpace(memory, DONOR)
+    donor.add_ram(LARGE)
+    return donor, GpaSpace(memory, OWNER)
+
+
+def frames_of(space: GpaSpace, gpn: int, count: int) -> Frames:
+    found = space.spns(gpn, count)
+    assert found is not None
+    return found
+
+
+def test_page_is_seen_in_both_spaces_and_stays_the_donor_s(memory: SystemMemory) -> None:
+    donor, space = guest_of(memory)
+    space.map_pages(0x40, frames_of(donor, 5, 2), READ_WRITE_EXECUTE)
+    space.write(0x4_0FFC, b"across pages")
+    assert donor.read(0x5FFC, 12) == b"across pages" and space.ram_bytes == 0x4_2000
+    assert memory.frames.owned_by(OWNER) == 0
+    assert memory.frames.shares[frames_of(donor, 5, 2)].tolist() == [1, 1]
+
+
+def test_pages_in_any_order_read_as_one_range(memory: SystemMemory) -> None:
+    donor, space = guest_of(memory)
+    donor.write(0, bytes(range(8)) * 2048)
+    space.map_pages(0, frames_of(donor, 0, 4)[[3, 1, 2, 0]], READ_WRITE_EXECUTE)
+    space.write(0xFF0, b"one write over three pages".ljust(0x1020, b"."))
+    assert space.read(0xFF0, 0x1020) == b"one write over three pages".ljust(0x1020, b".")
+    assert donor.read(0x3FF0, 16) == b"one write over t" and donor.read(0x2000, 16) == b"." * 16
+
+
+@pytest.mark.parametrize(
+    ("rights", "readable", "writable"),
+    [(0, False, False), (1, True, False), (3, True, True), (5, True, False), (7, True, True)],
+)
+def test_device_may_do_what_the_partition_may(
+    memory: SystemMemory, rights: int, readable: bool, writable: bool
+) -> None:
+    donor, space = guest_of(memory)
+    space.map_pages(0, frames_of(donor, 0, 2), rights)
+    assert (space.is_backed(8, 8), space.is_backed(8, 8, writable=True)) == (readable, writable)
+    assert (space.is_backed(8, 5000), space.rights_of(8)) == (readable, rights)
+    assert (space.spns(0, 2) is not None, space.spns(0, 2, 3) is not None) == (readable, writable)
+    refused = ([] if readable else ["read"]) + ([] if writable else ["write"])
+    for verb in refused:
+        with pytest.raises(AccessError) as refusal:
+            space.read(0, 8) if verb == "read" else space.write(0, bytes(8))
+        assert str(refusal.value) == (
+            f"Partition 7 may not {verb} all of 8 bytes at GPA 0x0: map pages there that allow it."
+        )
+
+
+@pytest.mark.parametrize("chunk", [509, 512, 100])
+def test_large_pages_are_formed_when_the_last_small_one_comes(memory: SystemMemory, chunk: int) -> None:
+    donor, space = guest_of(memory)
+    for gpn in range(0, 1024, chunk):
+        count = min(chunk, 1024 - gpn)
+        space.map_pages(gpn, frames_of(donor, gpn, count), READ_WRITE_EXECUTE)
+    assert page_sizes(memory, space) == {LARGE_PAGE_BYTES: 2} and space.table_frames == 3
+
+
+def test_page_that_is_taken_out_of_a_large_one_leaves_the_others(memory: SystemMemory) -> None:
+    donor, space = guest_of(memory)
+    space.map_pages(0, frames_of(donor, 0, 1024), READ_WRITE_EXECUTE)
+    space.unmap_pages(0x205, 2)
+    assert space.spa_of(0x20_5000) is None and space.find(0x20_6000) is None and space.find(0x20_7000)
+    space.map_pages(0x205, frames_of(donor, 0x205, 2), READ_WRITE_EXECUTE)
+    assert page_sizes(memory, space) == {LARGE_PAGE_BYTES: 2}
+    assert memory.frames.shares.sum() == 1024
+
+
+def test_large_page_is_not_formed_around_an_overlay(memory: SystemMemory) -> None:
+    donor, space = guest_of(memory)
+    spa = overlay(memory, space, 0x5000)
+    space.map_pages(0, frames_of(donor, 0, 512), READ_WRITE_EXECUTE)
+    shown = space.find(0x5000)
+    assert shown is not None and shown.pa == spa and space.spa_of(0x5000) == donor.spa_of(0x5000)
+    space.lift(Gpa(0x5000))
+    assert page_sizes(memory, space) == {PAGE_BYTES: 512}
+
+
+def test_log_hears_of_pages_that_come_and_go(memory: SystemMemory) -> None:
+    donor, space = guest_of(memory)
+    space.map_pages(0, frames_of(donor, 0, 512), READ_WRITE_EXECUTE)
+    with space.dirty_log.reader() as reader:
+        space.map_pages(600, frames_of(donor, 600, 3), READ_WRITE_EXECUTE)
+        space.unmap_pages(9, 1)
+        space.write(7 * PAGE_BYTES, b"a")
+        assert reader.take().gpns() == [7, 9, 600, 601, 602]
+        space.write(602 * PAGE_BYTES, b"a")
+        space.map_pages(9, frames_of(donor, 9, 1), READ_WRITE_EXECUTE)
+        assert reader.take().gpns() == [9, 602]
+        page = space.find(0)
+        assert page is not None and page.page_bytes == PAGE_BYTES
+        space.unmap_pages(0, 1)
+    assert space.find(PAGE_BYTES) is not None
+
+
+def test_frames_for_tables_are_there_before_anything_changes(memory: SystemMemory) -> None:
+    donor, space = guest_of(memory)
+    while memory.frames.free_count > 3:
+        memory.frames.allocate(1)
+    with pytest.raises(ConfigurationError) as refusal:
+        space.map_pages(0x1FF, frames_of(donor, 0, 2), READ_WRITE_EXECUTE)
+    assert str(refusal.value) == (
+        "Tables for 2 pages at GPA 0x1ff000 take up to 4 frames, and 3 are there: deposit more memory."
+    )
+    assert space.ram_bytes == 0 and not memory.frames.shares.any() and memory.frames.free_count == 3
+
+
+def test_rights_that_no_table_can_say_are_a_bug(memory: SystemMemory) -> None:
+    donor, space = guest_of(memory)
+    with pytest.raises(InternalError) as refusal:
+        space.map_pages(0, frames_of(donor, 0, 1), 2)
+    assert str(refusal.value) == (
+        "Pages are mapped R, RW, RX, RWX or not at all, and below 1 TiB: not with rights 2 up to page 0x1."
+    )
+
+
+def test_released_space_shares_nothing_any_more(memory: SystemMemory) -> None:
+    free = memory.frames.free_count
+    donor, space = guest_of(memory)
+    space.map_pages(0x300, frames_of(donor, 0, 700), READ_WRITE_EXECUTE)
+    overlay(memory, space, 0x5000)
+    space.release()
+    assert not memory.frames.shares.any() and space.table_frames == 0
+    donor.release()
+    assert memory.frames.free_count == free - 1
+
+
+CHANGES = st.tuples(
+    st.sampled_from(("map", "row", "row", "unmap", "overlay", "lift", "hold", "drop")),
+    st.sampled_from((0, 1, 200, 509, 510, 511, 512, 700, 1020)),
+    st.sampled_from((1, 2, 30, 509, 512)),
+    st.sampled_from((0, 1, 3, 5, 7, 7, 7)),
+)
+
+
+class TwoViews:
+    """A space, and a dictionary that says what it should hold."""
+
+    def __init__(self, memory: SystemMemory) -> None:
+        self.memory = memory
+        self.donor, self.space = guest_of(memory)
+        self.pages: dict[int, tuple[int, int]] = {}
+        self.overlays: dict[int, int] = {}
+        self.readers: list[LogReader] = []
+
+    def act(self, action: str, gpn: int, count: int, rights: int) -> None:
+        """One change of both."""
+        if action in ("map", "row"):
+            frames = frames_of(self.donor, 0, 1024)[gpn:][:count]
+            frames = frames[::-1].copy() if action == "map" else frames
+            self.space.map_pages(gpn, frames, rights)
+            self.pages |= {gpn + at: (int(spn), rights) for at, spn in enumerate(frames)}
+        elif action == "unmap":
+            self.space.unmap_pages(gpn, count)
+            self.pages = {at: page for at, page in self.pages.items() if not gpn <= at < gpn + count}
+        elif action == "overlay":
+            self.overlays[gpn] = overlay(self.memory, self.space, gpn * PAGE_BYTES)
+        elif action == "lift":
+            self.space.lift(Gpa(gpn * PAGE_BYTES))
+            self.overlays.pop(gpn, None)
+        elif action == "hold":
+            self.readers.append(self.space.dirty_log.reader())
+        elif self.readers:
+            self.readers.pop().close()
+
+    def check(self) -> int:
+        """Tables show what the dictionary says; how many large pages they have."""
+        large = 0
+        for gpn in range(1100):
+            page = self.space.find(gpn * PAGE_BYTES)
+            spn, rights = self.pages.get(gpn, (None, 0))
+            assert self.space.spa_of(gpn * PAGE_BYTES) == (None if spn is None else spn * PAGE_BYTES)
+            if gpn in self.overlays:
+                assert page is not None and page.pa == self.overlays[gpn] and page.page_bytes == PAGE_BYTES
+            elif not rights:
+                assert page is None
+            else:
+                assert page is not None and page.pa + gpn * PAGE_BYTES - page.va == (spn or 0) * PAGE_BYTES
+                assert bool(page.entry & WRITABLE) == bool(rights & 2)
+                assert bool(page.entry & NO_EXECUTE) == (not rights & 4)
+                large += page.page_bytes != PAGE_BYTES
+        return large
+
+
+def test_tables_show_what_was_mapped_whatever_came_before() -> None:
+    seen: Counter[str] = Counter()
+
+    @given(st.booleans(), st.lists(CHANGES, min_size=2, max_size=5))
+    def check(full: bool, changes: list[tuple[str, int, int, int]]) -> None:
+        memory = SystemMemory(6 * MIB)
+        try:
+            views = TwoViews(memory)
+            begin = [("row", 0, 512, 7), ("row", 512, 512, 7)] if full else []
+            for change in [*begin, *changes]:
+                views.act(*change)
+            seen["large" if views.check() else "small"] += 1
+            frames, donor = memory.frames, views.donor
+            assert frames.shares.sum() == len(views.pages)
+            views.space.release()
+            donor.release()
+            assert not frames.shares.any() and frames.owned_by(DONOR) == 0
+        finally:
+            memory.close()
+
+    check()
+    assert seen["large"] / seen.total() > 0.05, seen
