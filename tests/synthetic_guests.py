@@ -27,11 +27,16 @@ class FakeChannel:
     to_host: deque[FakePacket] = field(default_factory=deque)
     to_guest: deque[FakePacket] = field(default_factory=deque)
     rescinded: list[str] = field(default_factory=list)
+    breaks: Service | None = None
+    """Whose next attempt to send finds that the ring is corrupt."""
 
     def receive(self, limit: int) -> Sequence[FakePacket]:
         return [self.to_host.popleft() for _ in range(min(limit, len(self.to_host)))]
 
     def send(self, kind: int, payload: bytes, transaction_id: int = 0, flags: int = 0) -> bool:
+        if self.breaks is not None:
+            self.breaks.closed()
+            return False
         if len(self.to_guest) >= self.room:
             return False
         self.to_guest.append(FakePacket(padded(payload), kind, flags, transaction_id))

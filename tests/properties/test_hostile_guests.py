@@ -65,6 +65,7 @@ steps = st.lists(
         st.tuples(st.just("room"), st.integers(0, 5)),
         st.tuples(st.just("reopen"), st.none()),
         st.tuples(st.just("host"), st.none()),
+        st.tuples(st.just("broken"), st.none()),
     ),
     max_size=30,
 )
@@ -109,6 +110,10 @@ class Guest:
     def reopen(self, _: None) -> None:
         self.channel = FakeChannel(self.channel.room)
         self.service.opened(self.channel)
+
+    def broken(self, _: None) -> None:
+        """The guest's ring is found to be corrupt when the service next writes to it."""
+        self.channel.breaks = self.service
 
     def host(self, _: None) -> None:
         """The host wants something meanwhile."""

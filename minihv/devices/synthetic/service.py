@@ -122,6 +122,7 @@ class Service:
         self.channel = channel
         self.closed_because = ""
         self._dropped_in_a_row = 0
+        self._outbox.clear()
         self._begin()
 
     def signalled(self, channel: Channel) -> None:
@@ -190,9 +191,9 @@ class Service:
         return self._put(Waiting(IN_BAND, payload, 0, 0))
 
     def _send(self, payload: bytes, kind: int = IN_BAND, transaction_id: int = 0) -> None:
-        """Sends a packet now, or when there is room for it."""
+        """Sends a packet now, or when there is room for it. The attempt may close the channel: do it last."""
         waiting = Waiting(kind, payload, transaction_id, 0)
-        if self._outbox or not self._put(waiting):
+        if (self._outbox or not self._put(waiting)) and self.channel is not None:
             self._outbox.append(waiting)
 
     def _put(self, packet: Waiting) -> bool:

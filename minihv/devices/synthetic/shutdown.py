@@ -70,9 +70,9 @@ class Shutdown(IntegrationService):
             self.answer = ShutdownAnswer(ShutdownOutcome.NO_CONTACT)
             return self.answer
         flags = ShutdownFlags.FORCE * force | ShutdownFlags.RESTART * restart
-        self._ask(bytes(shutdown_body(flags, text)))
         self._deadline = self.now_100ns + TIMEOUT_SECONDS * SECOND
         self.answer = ShutdownAnswer(ShutdownOutcome.PENDING)
+        self._ask(bytes(shutdown_body(flags, text)))
         return self.answer
 
     def _answered(self, answer: Answer) -> Refusal | None:

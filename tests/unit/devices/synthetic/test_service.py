@@ -117,6 +117,14 @@ def test_closed_service_does_nothing() -> None:
     assert not service._send_now(b"late")
 
 
+def test_ring_may_break_while_it_is_written() -> None:
+    service = Repeat()
+    channel = opened(service)
+    channel.breaks = service
+    send(service, channel, GOOD, GOOD)
+    assert (service.channel, len(service._outbox)) == (None, 0)
+
+
 def test_reopened_service_has_forgotten() -> None:
     service = Repeat()
     channel = opened(service)

@@ -76,6 +76,12 @@ def test_closed_channel_ends_a_request() -> None:
     assert service.answer == ShutdownAnswer(ShutdownOutcome.NO_ANSWER)
 
 
+def test_request_may_find_a_broken_ring() -> None:
+    service = Shutdown()
+    ready(service).breaks = service
+    assert service.request("now") == ShutdownAnswer(ShutdownOutcome.NO_ANSWER)
+
+
 def test_guest_that_accepted_may_close() -> None:
     service = Shutdown()
     channel = ready(service)
