@@ -23,7 +23,7 @@ class Event:
     partition: int
     vp: int
     kind: str
-    """``exit``, ``exception``, ``interrupt`` or ``world switch``."""
+    """``exit``, ``exception``, ``interrupt``, ``world switch``, ``message`` or ``event``."""
     name: str
     rip: int
     detail: dict[str, int] = field(default_factory=dict)

@@ -46,6 +46,12 @@ FAMILY_17H = 0x0080_0F12
 BRAND = b"minihv virtual processor".ljust(48, b"\0")
 PHYSICAL_BITS, LINEAR_BITS = 40, 57
 
+MISCELLANEOUS = {
+    Privilege.ACCESS_FREQUENCY: MiscellaneousFeatures.FREQUENCY_MSRS,
+    Privilege.ACCESS_SYNIC: MiscellaneousFeatures.SINT_POLLING,
+}
+"""Features of leaf 0x40000003, EDX, that come with a privilege."""
+
 Leaf = tuple[int, int, int, int]
 IDENTITY: Leaf = 7600, 6 << 16 | 1, 0, 0
 """Build, version 6.1, service pack and branch of the hypervisor that this one resembles."""
@@ -78,7 +84,7 @@ def hypervisor_leaves(
 ) -> dict[int, Leaf]:
     """The leaves from 0x40000000 on, as they are before the guest has said who it is."""
     ebx, ecx, edx = words(b"Microsoft Hv")
-    frequencies = MiscellaneousFeatures.FREQUENCY_MSRS if privileges & Privilege.ACCESS_FREQUENCY else 0
+    features = sum(bit for privilege, bit in MISCELLANEOUS.items() if privileges & privilege)
     hardware = HardwareFeatures.MSR_BITMAPS
     if nested_paging:
         hardware |= HardwareFeatures.SECOND_LEVEL_TRANSLATION
@@ -86,7 +92,7 @@ def hypervisor_leaves(
         HypervisorLeaf.VENDOR: (HypervisorLeaf.HARDWARE_FEATURES, ebx, ecx, edx),
         HypervisorLeaf.INTERFACE: (int.from_bytes(b"Hv#1", "little"), 0, 0, 0),
         HypervisorLeaf.VERSION: (0, 0, 0, 0),
-        HypervisorLeaf.FEATURES: (privileges & 0xFFFF_FFFF, privileges >> 32, 0, frequencies),
+        HypervisorLeaf.FEATURES: (privileges & 0xFFFF_FFFF, privileges >> 32, 0, features),
         HypervisorLeaf.RECOMMENDATIONS: (Recommendations.RELAXED_TIMING, 0xFFFF_FFFF, 0, 0),
         HypervisorLeaf.LIMITS: (64, lp_count, 0, 0),
         HypervisorLeaf.HARDWARE_FEATURES: (hardware, 0, 0, 0),

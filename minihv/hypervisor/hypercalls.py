@@ -4,12 +4,12 @@ Stands for: ring -1's hypercall dispatcher.
 Spec: TLFS, "Hypercall Interface": "Hypercall Inputs", "Hypercall Outputs", "Hypercall Restrictions".
 Simplified: 64-bit callers only; no XMM fast calls and no variable headers (neither is announced); a rep
     call always processes all of its elements.
-Next: the calls by theme, ``minihv.hypervisor.calls_partition``, ``calls_vp``.
+Next: the calls by theme, ``minihv.hypervisor.calls_partition``, ``calls_vp``, ``calls_synic``.
 """
 
 from typing import TYPE_CHECKING
 
-from minihv.hypervisor import calls_partition, calls_vp
+from minihv.hypervisor import calls_partition, calls_synic, calls_vp
 from minihv.hypervisor.call_form import Call, Request
 from minihv.spec.hypercalls import CallCode, HypercallInput, Status
 from minihv.terms import PAGE_BYTES
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CALLS: dict[int, Call] = {
     **calls_partition.CALLS,
     **calls_vp.CALLS,
+    **calls_synic.CALLS,
 }
 """Every call there is, by its code."""
 

@@ -14,6 +14,7 @@ from minihv.hypervisor import msrs
 from minihv.hypervisor.alarms import NEVER, Alarms
 from minihv.hypervisor.exits import TABLE
 from minihv.hypervisor.partition import Partition
+from minihv.hypervisor.ports import Ports
 from minihv.hypervisor.privileges import CHILD, Privilege
 from minihv.hypervisor.scheduler import ALONE_QUANTUM, SHARED_QUANTUM, SLOW_QUANTUM, Scheduler
 from minihv.hypervisor.tracing import VpTracer
@@ -66,7 +67,7 @@ class Hypervisor:
         shadow: ShadowOptions | None = None,
         trace: Reader | None = None,
     ) -> None:
-        self._tracer = VpTracer(trace) if trace is not None else None
+        self._tracer = VpTracer(trace, lambda: self.now) if trace is not None else None
         core = core or Core.chosen()
         self.scheduler = Scheduler(lps, SLOW_QUANTUM if core is Core.REFERENCE else ALONE_QUANTUM)
         self.memory = SystemMemory(memory_bytes)
@@ -76,6 +77,7 @@ class Hypervisor:
             self.memory.close()
             raise
         self.partitions: dict[int, Partition] = {}
+        self.ports = Ports()
         self._shadow = (shadow or ShadowOptions()) if paging is PagingMode.SHADOW else None
         self._arrived = False
         self.alarms = Alarms(self._end_turn_at)
@@ -141,6 +143,7 @@ class Hypervisor:
     def delete_partition(self, partition_id: int) -> None:
         """Removes a partition and gives its frames back."""
         partition = self.partitions.pop(partition_id)
+        self.ports.forget(partition_id)
         for vp in partition.vps:
             self.scheduler.remove(vp)
             if self._tracer is not None:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from minihv.errors import ConfigurationError
+from minihv.hypervisor import msrs_synic
 from minihv.hypervisor.msr_policy import MsrPolicy, now
 from minihv.hypervisor.privileges import Privilege
 from minihv.machine import clock
@@ -123,6 +124,7 @@ POLICY: dict[int, MsrPolicy] = {
     ),
     Msr.TSC_FREQUENCY: MsrPolicy(lambda _vp: clock.TSC_HZ, None, Privilege.ACCESS_FREQUENCY),
     Msr.APIC_FREQUENCY: MsrPolicy(lambda _vp: clock.TSC_HZ, None, Privilege.ACCESS_FREQUENCY),
+    **msrs_synic.POLICY,
 }
 
 

@@ -19,8 +19,18 @@ CHILD = (
     | Privilege.ACCESS_RESET
     | Privilege.ACCESS_FREQUENCY
     | Privilege.ACCESS_PARTITION_ID
+    | Privilege.ACCESS_SYNIC
+    | Privilege.POST_MESSAGES
+    | Privilege.SIGNAL_EVENTS
 )
-"""What a child of this release gets: no SynIC, no messages; its own id may be asked for."""
+"""What a child of this release gets; its own id may be asked for."""
 
-PARENT = CHILD | Privilege.CREATE_PARTITIONS | Privilege.ACCESS_MEMORY_POOL | Privilege.CPU_MANAGEMENT
+PARENT = (
+    CHILD
+    | Privilege.CREATE_PARTITIONS
+    | Privilege.ACCESS_MEMORY_POOL
+    | Privilege.CPU_MANAGEMENT
+    | Privilege.CREATE_PORT
+    | Privilege.CONNECT_PORT
+)
 """What the parent partition gets on top."""

@@ -2,11 +2,14 @@
 
 Stands for: nothing; it only looks.
 Spec: names are those of ``minihv.spec.svm_exits`` and ``minihv.spec.x86_exceptions``.
-Simplified: exits, deliveries and world switches; neither walks nor instructions.
+Simplified: exits, deliveries, world switches, messages and signals; neither walks nor instructions.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from minihv.hypervisor.vp import RIP
 from minihv.machine import clock
 from minihv.machine.native import ffi, lib
 from minihv.spec.svm_exits import SvmExit
@@ -18,19 +21,21 @@ if TYPE_CHECKING:
 
 
 class VpTracer:
-    """The trace buffers of VPs, and who reads them."""
+    """The trace buffers of VPs, and who reads them. ``now`` tells virtual time in blocks."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, reader: Reader, now: Callable[[], int]) -> None:
+        self._reader, self._now = reader, now
         self._buffers: dict[VirtualProcessor, Any] = {}
 
     def attach(self, vp: "VirtualProcessor") -> None:
-        """From now on the core tells what happens to ``vp``."""
+        """From now on the core tells what happens to ``vp``, and so does its SynIC."""
+        vp.synic.tell = partial(self.tell, vp)
         self._buffers[vp] = ffi.new("struct mhv_trace *")
         vp.handle.trace = self._buffers[vp]
 
     def detach(self, vp: "VirtualProcessor") -> None:
-        """The core tells nothing more of ``vp``."""
+        """Nobody tells anything more of ``vp``."""
+        vp.synic.tell = None
         vp.handle.trace = ffi.NULL
         del self._buffers[vp]
 
@@ -40,6 +45,12 @@ class VpTracer:
         for number in range(buffer.count):
             self._reader(event_of(vp.partition.id, buffer.events[number]))
         buffer.count = 0
+
+    def tell(self, vp: "VirtualProcessor", kind: str, name: str, detail: dict[str, int]) -> None:
+        """Hands on what ring -1 did about ``vp`` just now, behind what the core has told."""
+        self.drain(vp)
+        time_ns, rip = self._now() * clock.NS_PER_BLOCK, vp.words[RIP]
+        self._reader(Event(time_ns, vp.partition.id, vp.index, kind, name, rip, detail))
 
 
 def event_of(partition: int, raw: Any) -> Event:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from minihv.hypervisor.apic import LocalApic
 from minihv.hypervisor.msrs import available_msrs
+from minihv.hypervisor.synic import Synic
 from minihv.machine.native import ffi
 from minihv.machine.processor import Processor
 from minihv.spec.hypercalls import RegisterName
@@ -89,9 +90,9 @@ class VirtualProcessor:
     """VP ``index`` of ``partition``.
 
     ``handle`` is the core's ``struct mhv_vp``; ``vmcb``, ``control``, ``save_area`` and ``counters`` are its
-    parts; ``apic`` is its local APIC. ``words`` and ``gpr`` show the VMCB and the general registers as 64-bit
-    numbers, at half the price of the names, and so what every exit touches goes that way. ``woke`` is called
-    when an interrupt has made the VP ready.
+    parts; ``apic`` and ``synic`` are its interrupt controllers. ``words`` and ``gpr`` show the VMCB and the
+    general registers as 64-bit numbers, at half the price of the names, and so what every exit touches goes
+    that way. ``woke`` is called when an interrupt has made the VP ready.
     """
 
     def __init__(
@@ -118,6 +119,8 @@ class VirtualProcessor:
         self._processor = processor
         self._woke = woke
         self.apic = LocalApic(self.words, partial(setattr, self.handle, "reports_delivery"), self._wake)
+        self.apic.after_eoi = self._after_eoi
+        self.synic: Synic = Synic(partition.gpa_space, self.apic)
 
     def read(self, name: str) -> int:
         """The value of a register that is one number: ``rax`` to ``r15``, ``rip``, ``rflags``, ``cr3``..."""
@@ -176,12 +179,16 @@ class VirtualProcessor:
 
     def close(self) -> None:
         """Frees the core's part."""
+        self.synic.close()
         self._processor.destroy_vp(self.handle)
 
     def _wake(self) -> None:
         if self.state is VpState.IDLE:
             self.state = VpState.READY
             self._woke()
+
+    def _after_eoi(self, _vector: int) -> None:
+        self.synic.retry()
 
     def _edit(self, change: Callable[[], None]) -> None:
         self._processor.save(self.handle)

@@ -1,8 +1,8 @@
 """The synthetic interrupt controller's memory and its hypercalls: message slots, event flags, ports.
 
 Stands for: the pages and parameter blocks that a guest and the hypervisor share.
-Spec: TLFS, "Inter-Partition Communication" and "Virtual Interrupt Control"; its registers are ``SynicControl``,
-    ``OverlayRegister`` and ``SintRegister`` in ``minihv.spec.msrs``.
+Spec: TLFS, "Inter-Partition Communication" and "Virtual Interrupt Control"; its registers are
+    ``SynicControl``, ``OverlayRegister`` and ``SintRegister`` in ``minihv.spec.msrs``.
 Twin: ``native/core/include/minihv/synic.h``, held equal by ``tests/layouts/test_synic.py``.
 """
 

@@ -94,7 +94,7 @@ def test_hypervisor_names_itself_and_its_highest_leaf() -> None:
 
 @pytest.mark.parametrize(
     ("privileges", "shown"),
-    [(NONE, (0, 0, 0, 0)), (CHILD, (0x8E3, 2, 0, 0x100)), (PARENT, (0x8E3, 0x1007, 0, 0x100))],
+    [(NONE, (0, 0, 0, 0)), (CHILD, (0x8E7, 0x32, 0, 0x2_0100)), (PARENT, (0x8E7, 0x10F7, 0, 0x2_0100))],
 )
 def test_feature_leaf_shows_the_privileges_of_the_partition(privileges: Privilege, shown: cpuid.Leaf) -> None:
     assert hypervisor_leaf(HypervisorLeaf.FEATURES, privileges) == shown
@@ -102,7 +102,7 @@ def test_feature_leaf_shows_the_privileges_of_the_partition(privileges: Privileg
 
 def test_frequency_feature_is_shown_only_with_its_privilege() -> None:
     without = CHILD & ~Privilege.ACCESS_FREQUENCY
-    assert hypervisor_leaf(HypervisorLeaf.FEATURES, without) == (0xE3, 2, 0, 0)
+    assert hypervisor_leaf(HypervisorLeaf.FEATURES, without) == (0xE7, 0x32, 0, 0x2_0000)
 
 
 def test_recommendations_are_relaxed_timing_and_never_to_notify_a_spin() -> None:

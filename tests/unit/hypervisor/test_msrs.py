@@ -20,7 +20,7 @@ from minihv.terms import MIB, Spa
 
 MAP_BYTES = 0x2000
 ALWAYS = {Msr.TSC, Msr.PAT, Msr.EFER, Msr.TSC_AUX}
-BY_PRIVILEGE = {
+BY_PRIVILEGE: dict[int, Privilege] = {
     Msr.GUEST_OS_ID: Privilege.ACCESS_HYPERCALL,
     Msr.HYPERCALL: Privilege.ACCESS_HYPERCALL,
     Msr.VP_INDEX: Privilege.ACCESS_VP_INDEX,
@@ -29,6 +29,8 @@ BY_PRIVILEGE = {
     Msr.TIME_REF_COUNT: Privilege.ACCESS_REFERENCE_COUNTER,
     Msr.TSC_FREQUENCY: Privilege.ACCESS_FREQUENCY,
     Msr.APIC_FREQUENCY: Privilege.ACCESS_FREQUENCY,
+    **dict.fromkeys((Msr.SCONTROL, Msr.SVERSION, Msr.SIEFP, Msr.SIMP, Msr.EOM), Privilege.ACCESS_SYNIC),
+    **dict.fromkeys(range(Msr.SINT0, Msr.SINT15 + 1), Privilege.ACCESS_SYNIC),
 }
 READ_ONLY = (Msr.VP_INDEX, Msr.VP_RUNTIME, Msr.TIME_REF_COUNT, Msr.TSC_FREQUENCY, Msr.APIC_FREQUENCY)
 ABSENT = sorted(set(Msr) - ALWAYS - set(BY_PRIVILEGE) - set(msrs.PASSED_THROUGH))

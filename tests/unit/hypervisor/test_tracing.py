@@ -9,11 +9,16 @@ from machines import CODE, GDT, MEMORY, SmallMachine
 
 from minihv.hypervisor.exits import TABLE, Answerer, Exit
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
+from minihv.hypervisor.ports import Port
+from minihv.hypervisor.synic import Message
 from minihv.hypervisor.tracing import VpTracer, describe, event_of
 from minihv.hypervisor.vp import VirtualProcessor, VpState
 from minihv.machine.native import ffi, lib
 from minihv.machine.processor import PagingMode
+from minihv.spec.hypercalls import Status
 from minihv.spec.svm_exits import SvmExit
+from minihv.spec.synic import PortType
+from minihv.terms import Gpa
 from minihv.trace import Event
 
 EXITS = "mov ecx, {}; again: out 0x10, al; xor eax, eax; push rcx; cpuid; pop rcx; dec ecx; jnz again; hlt"
@@ -163,3 +168,38 @@ def test_event_has_the_name_of_the_standard_or_else_a_number(
 def test_time_of_an_event_is_in_nanoseconds() -> None:
     made = raw(lib.MHV_TRACE_INTERRUPT, time=25, rip=0x1234, a=0x40, vp_index=3)
     assert event_of(9, made) == Event(100, 9, 3, "interrupt", "vector 0x40", 0x1234, {"vector": 0x40})
+
+
+def test_message_is_told_with_the_time_of_the_machine_and_the_place_of_its_receiver() -> None:
+    with TracedMachine("nop; hlt") as machine:
+        machine.run()
+        machine.vp.synic.write_control(1)
+        machine.vp.synic.write_simp(0x8001)
+        machine.vp.synic.post(2, Message(1, 0x201, b"abc"))
+        detail = {"sint": 2, "type": 1, "origin": 0x201, "payload_bytes": 3}
+        time_ns, rip = machine.hypervisor.now * 4, machine.vp.read("rip")
+        assert machine.events[-1] == Event(time_ns, 1, 0, "message", "placed", rip, detail)
+
+
+def test_signal_comes_behind_the_exit_that_made_it() -> None:
+    signal = "mov ecx, 0x1005D; mov edx, 1; call 0x103000; hlt"
+    with TracedMachine(signal) as machine:
+        port = Port(machine.partition, 1, PortType.EVENT, 1, 2, 0, flag_count=1)
+        assert machine.hypervisor.ports.connect(1, 1, port) is Status.SUCCESS
+        machine.partition.set_hypercall_page(Gpa(0x10_3000))
+        for write, value in (("sint", (2, 0x52)), ("siefp", (0x8001,)), ("control", (1,))):
+            assert getattr(machine.vp.synic, f"write_{write}")(*value)
+        machine.run()
+        told = [(event.kind, event.name) for event in machine.events if event.kind != "world switch"]
+        assert told == [
+            ("exit", "VMMCALL"), ("event", "signalled"), ("event", "set"), ("exit", "HLT"),
+        ]  # fmt: skip
+
+
+def test_nobody_is_told_of_a_vp_that_is_detached() -> None:
+    with TracedMachine() as machine, SmallMachine() as untraced:
+        tracer, vp = machine.hypervisor._tracer, machine.vp
+        assert isinstance(tracer, VpTracer) and vp.synic.tell is not None and untraced.vp.synic.tell is None
+        tracer.detach(vp)
+        assert vp.synic.tell is None
+        tracer.attach(vp)
