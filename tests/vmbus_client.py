@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from struct import pack
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from minihv.spec.bits import Layout
@@ -12,6 +12,7 @@ from minihv.spec.vmbus import MESSAGES, InitiateContact5, MessageHeader, Message
 from minihv.terms import PAGE_BYTES
 from minihv.vmbus.actions import ConnectEvent, DisconnectEvent, Post, SignalChannel, Trace
 from minihv.vmbus.channel import OpenChannel
+from minihv.vmbus.ends import NATIVE, Ends
 from minihv.vmbus.guest_memory import FlatMemory
 from minihv.vmbus.messages import encode
 from minihv.vmbus.offers import Offer
@@ -79,9 +80,12 @@ def read_host_message(payload: bytes) -> tuple[MessageType, Any]:
 class Client:
     """Sends what it is told to, and sorts what comes back."""
 
+    ends: ClassVar[Ends] = NATIVE
+    """Those of the host."""
+
     def __init__(self, pages: int = 64, vp_count: int = 1) -> None:
         self.memory = FlatMemory(pages)
-        self.server = VmbusServer(self.memory, vp_count)
+        self.server = VmbusServer(self.memory, vp_count, self.ends)
         self.inbox: deque[tuple[int, MessageType, Any]] = deque()
         """VP, type and layout of each message."""
         self.signals: list[SignalChannel] = []

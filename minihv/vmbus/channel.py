@@ -16,12 +16,13 @@ from minihv.spec.vmbus import NO_INTERRUPTS
 from minihv.spec.vmbus import OpenChannel as OpenRequest
 from minihv.spec.vmbus_ring import PacketKind, RingControl, RingFeatures
 from minihv.terms import PAGE_BYTES, PAGE_SHIFT
+from minihv.vmbus.ends import Ends
 from minihv.vmbus.gpadl import Gpadl
 from minihv.vmbus.guest_memory import GuestMemory
 from minihv.vmbus.limits import MAX_QUEUED_BYTES, MAX_QUEUED_PACKETS, MAX_TRANSFER_BYTES
 from minihv.vmbus.packets import Packet
 from minihv.vmbus.pages import RingPages
-from minihv.vmbus.ring import Corrupt, Full, Ok, RingReader, RingWriter, TooLong
+from minihv.vmbus.ring import Corrupt, Full, Ok, TooLong
 from minihv.vmbus.rules import Refused, Rule, refused
 
 
@@ -82,7 +83,9 @@ class OpenChannel:
     Packets that do not fit are queued, and follow when the guest signals that it has made room.
     """
 
-    def __init__(self, host: ChannelHost, memory: GuestMemory, request: OpenRequest, gpadl: Gpadl) -> None:
+    def __init__(
+        self, host: ChannelHost, memory: GuestMemory, ends: Ends, request: OpenRequest, gpadl: Gpadl
+    ) -> None:
         self.relid = request.relid
         self.target_vp = request.target_vp
         self.user_defined = request.user_defined
@@ -94,7 +97,7 @@ class OpenChannel:
         self._memory = memory
         gpns, split = gpadl.ranges[0].gpns, request.page_offset
         self._from_guest, self._to_guest = memory.ring(gpns[:split]), memory.ring(gpns[split:])
-        self._reader, self._writer = RingReader(self._from_guest), RingWriter(self._to_guest)
+        self._reader, self._writer = ends.reader(self._from_guest), ends.writer(self._to_guest)
         self._queue: deque[Packet] = deque()
         self._queued_bytes = 0
         self._batches = 0

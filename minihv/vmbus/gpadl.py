@@ -4,7 +4,7 @@ Stands for: the table of guest physical address descriptor lists in the parent's
 Spec: ``minihv.spec.vmbus``, ``GpadlHeader``, ``GpadlBody`` and ``GpadlRange``.
 Simplified: none known. A page may be named twice, in one GPADL or in several: a guest writes to its pages
     when it likes anyway, so it can only confuse itself.
-Next: ``minihv.vmbus.packets``
+Next: ``minihv.vmbus.ends``
 """
 
 from collections import Counter

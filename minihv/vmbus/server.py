@@ -26,6 +26,7 @@ from minihv.spec.vmbus import (
 from minihv.spec.vmbus import OpenChannel as OpenRequest
 from minihv.vmbus.actions import Actions, ConnectEvent, DisconnectEvent, Post, SignalChannel
 from minihv.vmbus.channel import ChannelUser, OpenChannel
+from minihv.vmbus.ends import NATIVE, Ends
 from minihv.vmbus.gpadl import Gpadl, GpadlTable, HalfReceived
 from minihv.vmbus.guest_memory import GuestMemory
 from minihv.vmbus.messages import Message, decode, encode
@@ -44,8 +45,9 @@ class VmbusServer:
     ``minihv.vmbus.limits`` says.
     """
 
-    def __init__(self, memory: GuestMemory, vp_count: int = 1) -> None:
+    def __init__(self, memory: GuestMemory, vp_count: int = 1, ends: Ends = NATIVE) -> None:
         self._memory = memory
+        self._ends = ends
         self._vp_count = vp_count
         self.actions = Actions()
         self.agreement: Agreement | None = None
@@ -193,7 +195,7 @@ class VmbusServer:
         if isinstance(gpadl, Refused) or isinstance(channel, Refused):
             return gpadl if isinstance(gpadl, Refused) else None
         channel.is_unclosed = True
-        channel.open = OpenChannel(self, self._memory, body, gpadl)
+        channel.open = OpenChannel(self, self._memory, self._ends, body, gpadl)
         channel.open.begin(channel.user)
         return None
 

@@ -1,10 +1,11 @@
 import pytest
-from vmbus_client import Device, Opened, opened
+from vmbus_client import Client, Device, Opened, opened
 
 from minihv.spec.vmbus import MessageType
 from minihv.spec.vmbus_ring import PacketKind, RingControl
 from minihv.vmbus.actions import SignalChannel
 from minihv.vmbus.channel import OpenChannel, RingFill
+from minihv.vmbus.ends import NATIVE, REFERENCE
 from minihv.vmbus.limits import MAX_QUEUED_BYTES, MAX_QUEUED_PACKETS, MAX_TRANSFER_BYTES
 from minihv.vmbus.packets import Packet, Range
 from minihv.vmbus.ring import Empty, Full, Ok
@@ -13,6 +14,12 @@ from minihv.vmbus.rules import Rule
 IN_BAND = PacketKind.IN_BAND
 BIG = bytes(1000)
 """Four of these fit into a ring of one page and a control page, less what they are wrapped in: three."""
+
+
+@pytest.fixture(params=[NATIVE, REFERENCE], ids=["native", "reference"], autouse=True)
+def ends(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test is run on both ends."""
+    monkeypatch.setattr(Client, "ends", request.param)
 
 
 def send_from_guest(found: Opened, *payloads: bytes) -> bool:
