@@ -5,6 +5,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -29,6 +30,12 @@ def builder(guests: Path = GUESTS) -> ModuleType:
 def program_names() -> list[str]:
     """The name of every program, in order."""
     return sorted(path.name for path in PROGRAMS.iterdir() if path.is_dir())
+
+
+def lone_program_names() -> list[str]:
+    """Those that need no parent."""
+    described = tomllib.loads((PROGRAMS / "catalogue.toml").read_text())["guest"]
+    return [entry["name"] for entry in described if not entry.get("parent", False)]
 
 
 @cache

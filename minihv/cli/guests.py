@@ -14,11 +14,15 @@ def list_guests(*, as_json: bool, plain: bool) -> int:
         print_json(
             [
                 {"name": guest.name, "title": guest.title, "shows": guest.shows, "vps": guest.default_vps,
-                 "memory_bytes": guest.memory_bytes}
+                 "memory_bytes": guest.memory_bytes, "needs_parent": guest.needs_parent}
                 for guest in found
             ]
         )  # fmt: skip
     else:
-        rows = [(guest.name, guest.default_vps, guest.shows) for guest in found]
-        print_table("Built-in guests: minihv run NAME", ("name", "VPs", "shows"), rows, plain=is_plain(plain))
+        rows = [
+            (guest.name, guest.default_vps, "parent" if guest.needs_parent else "", guest.shows)
+            for guest in found
+        ]
+        heading = ("name", "VPs", "needs", "shows")
+        print_table("Built-in guests: minihv run NAME", heading, rows, plain=is_plain(plain))
     return 0

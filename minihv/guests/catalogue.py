@@ -25,6 +25,8 @@ class Guest:
     path: Path
     default_vps: int
     memory_bytes: int
+    needs_parent: bool = False
+    """Whether it is written for a child, and can do nothing without a parent partition."""
 
     @property
     def number(self) -> int:
@@ -53,6 +55,7 @@ def guests(images: Path = IMAGES) -> tuple[Guest, ...]:
             path=images / f"{entry['name']}.elf",
             default_vps=entry.get("vps", 1),
             memory_bytes=entry.get("memory_mib", 64) * MIB,
+            needs_parent=entry.get("parent", False),
         )
         for entry in sorted(described, key=lambda entry: str(entry["name"]))
     )

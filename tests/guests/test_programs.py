@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from builders import without_shadow
-from guest_images import PROGRAMS, built, program_names
+from guest_images import PROGRAMS, built, lone_program_names
 
 from minihv.guests.session import GuestSession, Report
 from minihv.machine.processor import PagingMode
@@ -60,7 +60,7 @@ def ways() -> list[Any]:
             id="-".join((name, *(part.value for part in mode), core)),
             marks=[pytest.mark.long] if slow and mode[1:] not in ((), (ShadowPolicy.UNSYNC,)) else [],
         )
-        for name in program_names()
+        for name in lone_program_names()
         for core in ("native", "reference")
         for slow in [core == "reference" and name in SLOW]
         for mode in MODES
@@ -98,7 +98,7 @@ def test_no_addition_is_lost_with_any_number_of_processors(vps: int, lps: int) -
     assert report.counters.exits["IOIO"] == len(report.console) + 1
 
 
-@pytest.mark.parametrize("name", program_names())
+@pytest.mark.parametrize("name", lone_program_names())
 def test_program_takes_the_same_time_in_every_mode(name: str) -> None:
     blocks = {mode: run(name, mode).counters.blocks for mode in MODES}
     assert len(set(blocks.values())) == 1, blocks
@@ -113,7 +113,7 @@ def test_both_cores_give_the_processors_the_same_turns(monkeypatch: pytest.Monke
     assert blocks("reference") == blocks("native")
 
 
-@pytest.mark.parametrize("name", program_names())
+@pytest.mark.parametrize("name", lone_program_names())
 def test_virtual_processors_that_a_program_does_not_use_only_halt(name: str) -> None:
     report = run(name, vps=3, lps=2)
     if name != "07_spin_lock":

@@ -24,7 +24,7 @@ from minihv.machine.processor import PagingMode
 from minihv.terms import MIB
 from minihv.trace import Event
 
-NAMES = [guest.name for guest in guests()]
+NAMES = [guest.name for guest in guests() if not guest.needs_parent]
 MODES = list(PagingMode)
 
 

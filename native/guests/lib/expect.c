@@ -38,10 +38,12 @@ bool expect_true(const char *name, bool actual)
 
 _Noreturn void finish(void)
 {
-    print_decimal(held_count);
-    print(" held, ");
-    print_decimal(failed_count);
-    print(" failed\n");
+    if (held_count + failed_count != 0) {
+        print_decimal(held_count);
+        print(" held, ");
+        print_decimal(failed_count);
+        print(" failed\n");
+    }
     console_flush();
     shutdown(failed_count != 0);
 }

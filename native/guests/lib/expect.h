@@ -13,7 +13,8 @@ bool expect_true(const char *name, bool actual);
 // One line is begun as "ok" or "FAILED"; the caller prints the rest of it. VP 0 only.
 bool expect_begin(const char *name, bool holds);
 
-// Prints how many expectations held and shuts the partition down: status 0 if all did, else 1.
+// Prints how many expectations held, if there were any, and shuts the partition down: status 0 if
+// all did, else 1.
 _Noreturn void finish(void);
 
 #endif

@@ -25,6 +25,7 @@ def test_json_has_the_fields_of_every_guest(minihv: CommandLine) -> None:
             "shows": guest.shows,
             "vps": guest.default_vps,
             "memory_bytes": guest.memory_bytes,
+            "needs_parent": guest.needs_parent,
         }
         for guest in guests()
     ]

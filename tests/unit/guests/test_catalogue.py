@@ -13,6 +13,7 @@ title = "The second"
 shows = "More."
 vps = 2
 memory_mib = 16
+parent = true
 
 [[guest]]
 name = "01_hello"
@@ -36,6 +37,7 @@ def test_guest_says_what_it_is_written_for(images: Path) -> None:
     assert (first.title, first.shows) == ("Hello", "The console.")
     assert (first.default_vps, first.memory_bytes) == (1, 64 * MIB)
     assert (second.default_vps, second.memory_bytes) == (2, 16 * MIB)
+    assert (first.needs_parent, second.needs_parent) == (False, True)
     assert first.path == images / "01_hello.elf"
 
 
