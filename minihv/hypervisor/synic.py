@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from minihv.spec.hypercalls import Status
+from minihv.spec.hypercalls import MapFlags, Status
 from minihv.spec.msrs import OverlayRegister, SintRegister, SynicControl
 from minihv.spec.synic import (
     BUFFERS_FOR_INTERCEPTS,
@@ -118,7 +118,7 @@ class Synic:
         """Sets event flag ``flag``, 0 to 2047, of ``sint``; an interrupt only if it was clear."""
         source, siefp, space = self.sints[sint], self.siefp, self._gpa_space
         gpa = (siefp & PAGE) + sint * SLOT_BYTES + (flag >> 3)
-        if source & MASKED or not (self.control & siefp & ENABLE) or not space.is_backed(gpa, 1):
+        if source & MASKED or not self.control & siefp & ENABLE or not space.is_backed(gpa, 1, writable=True):
             return Status.INVALID_SYNIC_STATE
         held, bit = space.read(gpa, 1)[0], 1 << (flag & 7)
         if not held & bit:
@@ -141,7 +141,7 @@ class Synic:
     def takes_signals(self, sint: int) -> bool:
         """Whether a signal to ``sint`` would set its flag."""
         is_enabled = self.control & self.siefp & ENABLE and not self.sints[sint] & MASKED
-        return bool(is_enabled) and self._gpa_space.is_backed(self.siefp & PAGE, PAGE_BYTES)
+        return bool(is_enabled) and self._gpa_space.is_backed(self.siefp & PAGE, PAGE_BYTES, writable=True)
 
     def write_control(self, value: int) -> bool:
         """Writes SCONTROL."""
@@ -150,7 +150,7 @@ class Synic:
         return True
 
     def write_simp(self, value: int) -> bool:
-        """Writes SIMP; false when the page is not RAM of the guest."""
+        """Writes SIMP; false when the page is no RAM that the guest may write."""
         if not self._prepare_page(self.simp, value):
             return False
         self.simp = value
@@ -158,7 +158,7 @@ class Synic:
         return True
 
     def write_siefp(self, value: int) -> bool:
-        """Writes SIEFP; false when the page is not RAM of the guest."""
+        """Writes SIEFP; false when the page is no RAM that the guest may write."""
         if not self._prepare_page(self.siefp, value):
             return False
         self.siefp = value
@@ -212,20 +212,20 @@ class Synic:
     def _slot(self, sint: int) -> int | None:
         """GPA of a slot; ``None`` while messages cannot be delivered.
 
-        A page that the guest has enabled and that is not its RAM any more, or is hidden by an overlay, is as
-        if it were not enabled.
+        A page that the guest has enabled and may not write any more, because its parent took it away or an
+        overlay hides it, is as if it were not enabled.
         """
         if not self.control & self.simp & ENABLE:
             return None
         slot = (self.simp & PAGE) + sint * SLOT_BYTES
-        return slot if self._gpa_space.is_backed(slot, SLOT_BYTES) else None
+        return slot if self._gpa_space.is_backed(slot, SLOT_BYTES, writable=True) else None
 
     def _prepare_page(self, held: int, value: int) -> bool:
-        """Zeroes a page that becomes one of the controller's; false if there is no RAM."""
+        """Zeroes a page that becomes one of the controller's; false if the guest may not write there."""
         if not value & PAGE_ENABLE or not (held ^ value) & (PAGE | PAGE_ENABLE):
             return True
         page = value & PAGE
-        if self._gpa_space.spa_of(page) is None:
+        if not (self._gpa_space.rights_of(page) or 0) & MapFlags.WRITE:
             return False
         self._gpa_space.write(page, bytes(PAGE_BYTES))
         return True

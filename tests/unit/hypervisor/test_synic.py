@@ -16,6 +16,7 @@ from synics import (
     Controller,
 )
 
+from minihv.hypervisor.gpa_map import EXECUTE, READ, WRITE
 from minihv.hypervisor.synic import Buffers, Message
 from minihv.machine.frames import HYPERVISOR
 from minihv.spec.hypercalls import Status
@@ -377,6 +378,35 @@ def test_page_that_an_overlay_hides_is_as_if_it_were_disabled_until_it_shows_aga
         it.space.lift(Gpa(SIEFP))
         it.synic.retry()
         assert it.take() == HELLO and it.synic.signal(SINT, 5) is Status.SUCCESS
+
+
+@pytest.mark.parametrize("rights", [None, 0, READ, READ | EXECUTE])
+def test_page_that_the_parent_takes_away_is_as_if_it_were_disabled_until_it_comes_back(
+    rights: int | None,
+) -> None:
+    with Controller() as it:
+        gpns = SIMP >> 12, SIEFP >> 12
+        frames = [it.space.spns(gpn, 1) for gpn in gpns]
+        for gpn, spns in zip(gpns, frames, strict=True):
+            assert spns is not None
+            it.space.unmap_pages(gpn, 1) if rights is None else it.space.map_pages(gpn, spns, rights)
+        assert it.synic.post(SINT, HELLO) is Status.SUCCESS and it.synic.waiting(SINT) == 1
+        assert it.synic.signal(SINT, 5) is Status.INVALID_SYNIC_STATE
+        for gpn, spns in zip(gpns, frames, strict=True):
+            assert spns is not None
+            it.space.map_pages(gpn, spns, READ | WRITE)
+        it.synic.retry()
+        assert it.take() == HELLO and it.synic.signal(SINT, 5) is Status.SUCCESS and it.flags() == {5}
+
+
+@pytest.mark.parametrize("rights", [0, READ, READ | EXECUTE])
+@pytest.mark.parametrize("register", ["simp", "siefp"])
+def test_page_that_the_guest_may_not_write_is_refused(register: str, rights: int) -> None:
+    with Controller(enabled=False) as it:
+        spns = it.space.spns(8, 1)
+        assert spns is not None
+        it.space.map_pages(8, spns, rights)
+        assert not getattr(it.synic, f"write_{register}")(0x8001)
 
 
 def test_page_may_be_enabled_while_an_overlay_hides_it() -> None:
