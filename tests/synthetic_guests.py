@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from minihv.devices.synthetic.framing import version_list
-from minihv.devices.synthetic.service import COMPLETION, IN_BAND, Service
+from minihv.devices.synthetic.service import Service
 from minihv.spec.integration import IcFlags, IcHeader, MessageType, Negotiate, PipeHeader, Version
+from minihv.spec.vmbus_ring import PacketKind
 
 IC_BODY = PipeHeader.byte_count + IcHeader.byte_count
 
@@ -14,7 +15,7 @@ IC_BODY = PipeHeader.byte_count + IcHeader.byte_count
 @dataclass(frozen=True)
 class FakePacket:
     payload: bytes
-    kind: int = IN_BAND
+    kind: int = PacketKind.IN_BAND
     flags: int = 0
     transaction_id: int = 0
 
@@ -43,7 +44,7 @@ class FakeChannel:
         return True
 
     def complete(self, transaction_id: int, payload: bytes) -> bool:
-        return self.send(COMPLETION, payload, transaction_id)
+        return self.send(PacketKind.COMPLETION, payload, transaction_id)
 
     def rescind(self, reason: str) -> None:
         self.rescinded.append(reason)

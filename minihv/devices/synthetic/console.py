@@ -8,8 +8,9 @@ Simplified: none known.
 from collections.abc import Callable
 
 from minihv.devices.synthetic.framing import open_pipe_frame, pipe_frame
-from minihv.devices.synthetic.service import IN_BAND, Packet, Refusal, Service
+from minihv.devices.synthetic.service import Packet, Refusal, Service
 from minihv.spec.own_channels import CONSOLE_INSTANCE, CONSOLE_INTERFACE
+from minihv.spec.vmbus_ring import PacketKind
 
 MOST_INPUT_BYTES = 64 * 1024
 """So much input waits for a guest that does not read."""
@@ -39,7 +40,7 @@ class Console(Service):
         self._catch_up()
 
     def _take(self, packet: Packet) -> Refusal | None:
-        if packet.kind != IN_BAND:
+        if packet.kind != PacketKind.IN_BAND:
             return Refusal.UNASKED
         text = open_pipe_frame(packet.payload)
         if isinstance(text, Refusal):

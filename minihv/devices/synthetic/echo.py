@@ -8,14 +8,7 @@ Next: ``minihv.devices.synthetic.console``
 
 from dataclasses import dataclass
 
-from minihv.devices.synthetic.service import (
-    COMPLETION,
-    COMPLETION_REQUESTED,
-    IN_BAND,
-    Packet,
-    Refusal,
-    Service,
-)
+from minihv.devices.synthetic.service import Packet, Refusal, Service
 from minihv.spec.own_channels import (
     ECHO_INSTANCE,
     ECHO_INTERFACE,
@@ -25,6 +18,7 @@ from minihv.spec.own_channels import (
     EchoOrder,
     EchoTotals,
 )
+from minihv.spec.vmbus_ring import PacketFlags, PacketKind
 
 MOST_SENT_IN_A_TURN = 1024
 """Of the packets of an order, so that no guest can keep the parent from its other work."""
@@ -85,7 +79,7 @@ class Echo(Service):
     def _sink(self, packet: Packet, body_bytes: int) -> None:
         self.sunk_packets += 1
         self.sunk_bytes += body_bytes
-        if packet.flags & COMPLETION_REQUESTED:
+        if packet.flags & PacketFlags.COMPLETION_REQUESTED:
             self._answer(packet, self._totals())
 
     def _accept(self, packet: Packet, body: bytes) -> Refusal | None:
@@ -103,8 +97,8 @@ class Echo(Service):
 
     def _answer(self, packet: Packet, payload: bytes) -> None:
         """Answers as the packet wishes: by its completion, or in-band."""
-        if packet.flags & COMPLETION_REQUESTED:
-            self._send(payload, COMPLETION, packet.transaction_id)
+        if packet.flags & PacketFlags.COMPLETION_REQUESTED:
+            self._send(payload, PacketKind.COMPLETION, packet.transaction_id)
         else:
             self._send(payload)
 
@@ -139,7 +133,7 @@ class Echo(Service):
             self.made_bytes += order.body_bytes
         if order.sent == order.packet_count:
             self._order = None
-            if order.packet.flags & COMPLETION_REQUESTED:
+            if order.packet.flags & PacketFlags.COMPLETION_REQUESTED:
                 self._answer(order.packet, self._totals())
 
     def _timer(self) -> int | None:
@@ -151,7 +145,7 @@ class Echo(Service):
 
 def open_packet(packet: Packet) -> bytes | Refusal:
     """The body of a packet of the echo channel."""
-    if packet.kind != IN_BAND:
+    if packet.kind != PacketKind.IN_BAND:
         return Refusal.UNASKED
     if len(packet.payload) < EchoHeader.byte_count:
         return Refusal.SHORT

@@ -1,7 +1,7 @@
 """A service behind one channel: opened, signalled, ticked and closed. Nothing that a guest sends harms it.
 
 Stands for: a virtualisation service provider, in ring 0 of the parent.
-Spec: TLFS says nothing of devices; the packets are those of ``minihv.spec.vmbus_ring``.
+Spec: the packets are those of ``minihv.spec.vmbus_ring``.
 Simplified: one channel for each service, no sub-channels.
 Next: ``minihv.devices.synthetic.framing``
 """
@@ -13,8 +13,8 @@ from enum import Enum
 from typing import ClassVar, Protocol
 from uuid import UUID
 
-IN_BAND, COMPLETION = 6, 11
-COMPLETION_REQUESTED = 1
+from minihv.spec.vmbus_ring import PacketKind
+
 BATCH = 32
 """So many packets are taken from a ring at once."""
 MOST_DROPPED_IN_A_ROW = 64
@@ -188,9 +188,9 @@ class Service:
 
     def _send_now(self, payload: bytes) -> bool:
         """Sends an in-band packet; false when there is no room."""
-        return self._put(Waiting(IN_BAND, payload, 0, 0))
+        return self._put(Waiting(PacketKind.IN_BAND, payload, 0, 0))
 
-    def _send(self, payload: bytes, kind: int = IN_BAND, transaction_id: int = 0) -> None:
+    def _send(self, payload: bytes, kind: int = PacketKind.IN_BAND, transaction_id: int = 0) -> None:
         """Sends a packet now, or when there is room for it. The attempt may close the channel: do it last."""
         waiting = Waiting(kind, payload, transaction_id, 0)
         if (self._outbox or not self._put(waiting)) and self.channel is not None:
@@ -199,7 +199,7 @@ class Service:
     def _put(self, packet: Waiting) -> bool:
         if self.channel is None:
             return False
-        if packet.kind == COMPLETION:
+        if packet.kind == PacketKind.COMPLETION:
             done = self.channel.complete(packet.transaction_id, packet.payload)
         else:
             done = self.channel.send(packet.kind, packet.payload, packet.transaction_id, packet.flags)
@@ -216,7 +216,9 @@ class Service:
 
     def _receive(self, packet: Packet) -> None:
         self.received_packets += 1
-        refusal = self._take(packet) if packet.kind in (IN_BAND, COMPLETION) else Refusal.KIND
+        refusal = (
+            self._take(packet) if packet.kind in (PacketKind.IN_BAND, PacketKind.COMPLETION) else Refusal.KIND
+        )
         if refusal is None:
             self._dropped_in_a_row = 0
             return

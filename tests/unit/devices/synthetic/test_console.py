@@ -4,7 +4,8 @@ from synthetic_guests import FakeChannel, FakePacket, opened, padded, send
 
 from minihv.devices.synthetic.console import CHUNK_BYTES, MOST_INPUT_BYTES, Console
 from minihv.devices.synthetic.framing import open_pipe_frame, pipe_frame
-from minihv.devices.synthetic.service import COMPLETION, RETRY_100NS, Refusal
+from minihv.devices.synthetic.service import RETRY_100NS, Refusal
+from minihv.spec.vmbus_ring import PacketKind
 
 
 def text(data: bytes) -> FakePacket:
@@ -30,7 +31,7 @@ def test_text_of_the_guest_arrives() -> None:
 def test_noise_is_dropped() -> None:
     heard = bytearray()
     service = Console(heard.extend)
-    send(service, opened(service), FakePacket(b"noise..."), FakePacket(b"", COMPLETION))
+    send(service, opened(service), FakePacket(b"noise..."), FakePacket(b"", PacketKind.COMPLETION))
     assert (heard, service.dropped) == (b"", {Refusal.PIPE_TYPE: 1, Refusal.UNASKED: 1})
 
 

@@ -4,7 +4,7 @@ import pytest
 from synthetic_guests import FakeChannel, FakePacket, opened, padded, send
 
 from minihv.devices.synthetic.echo import MOST_SENT_IN_A_TURN, Echo
-from minihv.devices.synthetic.service import COMPLETION, COMPLETION_REQUESTED, IN_BAND, RETRY_100NS, Refusal
+from minihv.devices.synthetic.service import RETRY_100NS, Refusal
 from minihv.spec.own_channels import (
     MOST_SOURCE_BYTES,
     EchoHeader,
@@ -12,12 +12,13 @@ from minihv.spec.own_channels import (
     EchoOrder,
     EchoTotals,
 )
+from minihv.spec.vmbus_ring import PacketFlags, PacketKind
 
 
 def packet(operation: int, body: bytes = b"", wants_completion: bool = True, number: int = 7) -> FakePacket:
     header = EchoHeader.build(operation=operation, length=len(body))
-    flags = COMPLETION_REQUESTED if wants_completion else 0
-    return FakePacket(padded(bytes(header) + body), IN_BAND, flags, number)
+    flags = PacketFlags.COMPLETION_REQUESTED if wants_completion else 0
+    return FakePacket(padded(bytes(header) + body), PacketKind.IN_BAND, flags, number)
 
 
 def order(packet_count: int, body_bytes: int, wants_completion: bool = True) -> FakePacket:
@@ -41,14 +42,14 @@ def served(*packets: FakePacket, room: int = 100_000) -> tuple[Echo, FakeChannel
 def test_echo_comes_back_as_a_completion() -> None:
     sent = packet(EchoOperation.ECHO, b"hello", number=1 << 63)
     service, channel = served(sent)
-    assert channel.read() == FakePacket(sent.payload, COMPLETION, 0, 1 << 63)
+    assert channel.read() == FakePacket(sent.payload, PacketKind.COMPLETION, 0, 1 << 63)
     assert service.echoed_packets == 1
 
 
 def test_echo_comes_back_in_band_when_no_completion_is_wanted() -> None:
     sent = packet(EchoOperation.ECHO, b"hello", wants_completion=False)
     _, channel = served(sent)
-    assert channel.read() == FakePacket(sent.payload, IN_BAND, 0, 0)
+    assert channel.read() == FakePacket(sent.payload, PacketKind.IN_BAND, 0, 0)
 
 
 def test_sink_counts_and_is_silent() -> None:
@@ -67,12 +68,12 @@ def test_source_sends_what_was_ordered_and_then_the_totals() -> None:
         for n in range(3)
     ]
     last = channel.read()
-    assert (last.kind, last.transaction_id, totals(last)) == (COMPLETION, 7, (0, 0, 3, 36))
+    assert (last.kind, last.transaction_id, totals(last)) == (PacketKind.COMPLETION, 7, (0, 0, 3, 36))
 
 
 def test_source_without_a_completion_ends_in_silence() -> None:
     _, channel = served(order(2, 1, wants_completion=False))
-    assert [one.kind for one in channel.to_guest] == [IN_BAND, IN_BAND]
+    assert [one.kind for one in channel.to_guest] == [PacketKind.IN_BAND, PacketKind.IN_BAND]
 
 
 def test_source_goes_on_when_there_is_room() -> None:
@@ -81,7 +82,7 @@ def test_source_goes_on_when_there_is_room() -> None:
     while channel.to_guest:
         seen.append(channel.read().kind)
         service.signalled(channel)
-    assert seen == [IN_BAND] * 10 + [COMPLETION]
+    assert seen == [PacketKind.IN_BAND] * 10 + [PacketKind.COMPLETION]
     assert service.due_100ns is None
 
 
@@ -100,7 +101,10 @@ def test_second_order_is_dropped_while_one_is_served() -> None:
 def test_totals_can_be_asked_for_during_an_order() -> None:
     _, channel = served(order(10_000, 8), packet(EchoOperation.TOTALS, wants_completion=False))
     answer = channel.to_guest[MOST_SENT_IN_A_TURN]
-    assert (answer.kind, totals(answer)) == (IN_BAND, (0, 0, MOST_SENT_IN_A_TURN, 8 * MOST_SENT_IN_A_TURN))
+    assert (answer.kind, totals(answer)) == (
+        PacketKind.IN_BAND,
+        (0, 0, MOST_SENT_IN_A_TURN, 8 * MOST_SENT_IN_A_TURN),
+    )
 
 
 def test_reopened_channel_counts_from_zero() -> None:
@@ -113,7 +117,7 @@ def test_reopened_channel_counts_from_zero() -> None:
 @pytest.mark.parametrize(
     ("sent", "refusal"),
     [
-        (FakePacket(b"", COMPLETION), Refusal.UNASKED),
+        (FakePacket(b"", PacketKind.COMPLETION), Refusal.UNASKED),
         (FakePacket(b"1234"), Refusal.SHORT),
         (FakePacket(bytes(EchoHeader.build(operation=1, length=1))), Refusal.LENGTH),
         (FakePacket(bytes(EchoHeader.build(operation=1)) + bytes(8)), Refusal.LENGTH),

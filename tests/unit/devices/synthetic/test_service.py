@@ -5,13 +5,13 @@ from synthetic_guests import FakeChannel, FakePacket, opened, send
 
 from minihv.devices.synthetic.service import (
     BATCH,
-    IN_BAND,
     MOST_DROPPED_IN_A_ROW,
     RETRY_100NS,
     Packet,
     Refusal,
     Service,
 )
+from minihv.spec.vmbus_ring import PacketKind
 
 GOOD, BAD = FakePacket(b"good"), FakePacket(b"bad")
 
@@ -145,4 +145,4 @@ def test_service_must_say_what_a_packet_means() -> None:
     service = Service()
     channel = opened(service)
     with pytest.raises(NotImplementedError):
-        send(service, channel, FakePacket(b"", IN_BAND))
+        send(service, channel, FakePacket(b"", PacketKind.IN_BAND))
