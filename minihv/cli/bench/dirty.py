@@ -3,7 +3,7 @@
 The harvest reads the leaves of a whole gibibyte. Logging is measured on the loop that stores most: each
 harvest makes every page that is written afterwards miss the TLB once more.
 
-Next: ``minihv.cli.bench.startup``
+Next: ``minihv.cli.bench.ring``
 """
 
 from random import Random
