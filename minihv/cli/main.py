@@ -108,6 +108,9 @@ def run(  # noqa: PLR0913 - one parameter for each option
         Path | None,
         typer.Option(metavar="FILE", help="Write every event: FILE.json for Perfetto, else JSON lines."),
     ] = None,
+    parent: Annotated[
+        bool, typer.Option("--parent", help="Boot a parent partition first; the guest is its child.")
+    ] = False,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -128,6 +131,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         trace,
         as_json,
         plain,
+        parent,
     )
     raise typer.Exit(run_guest(options))
 

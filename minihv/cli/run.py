@@ -19,6 +19,7 @@ from minihv.machine.processor import PagingMode
 from minihv.machine.shadow import ShadowOptions
 from minihv.paging.shadow import ShadowPolicy
 from minihv.paging.tlb_parts import TlbShape
+from minihv.parent.session import ParentSession
 from minihv.trace import TraceWriter
 
 SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
@@ -45,6 +46,7 @@ class RunOptions:
     trace: Path | None
     as_json: bool
     plain: bool
+    parent: bool = False
 
 
 def parse_size(text: str) -> int:
@@ -73,7 +75,7 @@ def run_guest(options: RunOptions) -> int:
 def perform(options: RunOptions, beat: Beat) -> int:
     """The run itself."""
     writer = TraceWriter(options.trace) if options.trace is not None else None
-    session = GuestSession(
+    session = session_of(options)(
         options.guest,
         memory_bytes=parse_size(options.memory) if options.memory is not None else None,
         vps=options.vps,
@@ -103,6 +105,11 @@ def perform(options: RunOptions, beat: Beat) -> int:
     else:
         show(report, plain=is_plain(options.plain))
     return INTERRUPTED if interrupted else status_of(report)
+
+
+def session_of(options: RunOptions) -> type[GuestSession]:
+    """Whether the guest runs in a partition alone, or as the child of a parent."""
+    return ParentSession if options.parent else GuestSession
 
 
 def shadow_options(options: RunOptions) -> ShadowOptions:
@@ -190,7 +197,16 @@ def show(report: Report, *, plain: bool) -> None:
     """What was counted, for people."""
     status = "" if report.exit_status is None else f", status {report.exit_status}"
     print(f"\n{report.guest}: {report.stopped}{status} ({report.why})")
-    print_table("Exits to ring -1", ("exit", "count"), exit_rows(report.counters), plain=plain)
+    if len(report.partitions) > 1:
+        for one in report.partitions:
+            print_table(
+                f"Exits of partition {one.id} ({one.name}: {one.stopped})",
+                ("exit", "count"),
+                exit_rows(one.counters),
+                plain=plain,
+            )
+    else:
+        print_table("Exits to ring -1", ("exit", "count"), exit_rows(report.counters), plain=plain)
     print_table("Counted", ("what", "count"), counted_rows(report.counters), plain=plain)
     if report.tlb is not None:
         rows = [(name.replace("_", " "), count) for name, count in asdict(report.tlb).items()]

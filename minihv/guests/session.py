@@ -6,7 +6,7 @@ Next: ``minihv.cli.run``
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -95,9 +95,8 @@ class GuestSession:
         check_memory(size)
         check_vps(count)
         options = shadow or ShadowOptions()
-        frames = options.frames_for(size) if paging is PagingMode.SHADOW else 0
         self.hypervisor = Hypervisor(
-            machine_bytes(size, shadow_frames=frames),
+            self._system_bytes(size, options if paging is PagingMode.SHADOW else None),
             lps=1 if lps is None else lps,
             paging=paging,
             core=core,
@@ -108,17 +107,28 @@ class GuestSession:
         try:
             if tlb is not None:
                 self.tlb = self.hypervisor.processor.model_tlb(tlb)
-            self.partition = self.hypervisor.create_partition(name, size, vps=count)
-            load(self.partition, image, size)
+            self.partition = self._boot(name, image, size, count)
         except ConfigurationError:
             self.hypervisor.close()
             raise
+
+    def _system_bytes(self, memory_bytes: int, shadow: ShadowOptions | None) -> int:
+        """How much memory the machine needs for a guest of ``memory_bytes``, with its shadow tables if any."""
+        return machine_bytes(
+            memory_bytes, shadow_frames=0 if shadow is None else shadow.frames_for(memory_bytes)
+        )
+
+    def _boot(self, name: str, image: Image, memory_bytes: int, vps: int) -> Partition:
+        """The partition of the guest, ready to run."""
+        partition = self.hypervisor.create_partition(name, memory_bytes, vps=vps)
+        load(partition, image, memory_bytes)
+        return partition
 
     def close(self) -> None:
         """Gives the machine back."""
         self.hypervisor.close()
 
-    def __enter__(self) -> "GuestSession":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -232,7 +232,11 @@ class GpaSpace:
         for spa, size in self._extents(gpa, len(data)):
             self._memory.write(spa, data[done : done + size])
             done += size
-        for page in range(gpa & -PAGE_BYTES, gpa + len(data), PAGE_BYTES):
+        self.mark_written(gpa, len(data))
+
+    def mark_written(self, gpa: int, byte_count: int) -> None:
+        """A device wrote to these bytes of the partition's memory in place: their pages are dirty."""
+        for page in range(gpa & -PAGE_BYTES, gpa + byte_count, PAGE_BYTES):
             leaf = self._tables.find(page)
             if Gpa(page) in self._overlays:
                 self.dirty_log.note(page)  # it has no leaf while it is hidden

@@ -82,10 +82,14 @@ class SystemMemory:
         self._check(spa, len(data))
         lib.mhv_memory_write(self.handle, spa, ffi.from_buffer("uint8_t *", data), len(data))
 
-    def fill_zero(self, spa: int, byte_count: int) -> None:
-        """Writes ``byte_count`` zeros at ``spa``."""
+    def touch(self, spa: int, byte_count: int) -> None:
+        """Makes the processor forget code of these bytes, which somebody wrote through ``view``."""
         self._check(spa, byte_count)
         lib.mhv_memory_touch(self.handle, spa, byte_count)
+
+    def fill_zero(self, spa: int, byte_count: int) -> None:
+        """Writes ``byte_count`` zeros at ``spa``."""
+        self.touch(spa, byte_count)
         self.view[spa : spa + byte_count] = 0
 
     def read_u64(self, spa: int) -> int:

@@ -38,6 +38,7 @@ INPUT_OFFSET, OUTPUT_OFFSET = PAGE_BYTES, 2 * PAGE_BYTES
 NOTHING, ORDER_WAITS = 0, 1
 """What the gate answers to ring 0."""
 NO_WORKER = 0xFFFF
+MOST_REFUSED = 100
 
 
 class OrderKind(IntEnum):
@@ -90,9 +91,9 @@ class StopWorker:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A tick every ``period`` units of 100 ns; with 0 no more."""
+    """A tick when the reference counter of the parent is at ``when``, and none before; with 0 none."""
 
-    period: int
+    when: int
 
 
 Order = Hypercall | StartWorker | StopWorker | Tick
@@ -173,8 +174,8 @@ class Orders:
         self._silent: deque[Order] = deque()
         self._jobs: deque[Job] = deque()
         self._current: Job | None = None
-        self.refused: list[tuple[Order, int]] = []
-        """Silent orders that failed, with the status."""
+        self.refused: deque[tuple[Order, int]] = deque(maxlen=MOST_REFUSED)
+        """The last silent orders that failed, with the status."""
         self._last_silent: Order | None = None
         gate.serve(GateCode.NEXT_ORDER, self._next)
         gate.serve(GateCode.ORDER_DONE, self._done)

@@ -8,6 +8,8 @@ Simplified: memory is given whole at creation; no paging, no sharing between chi
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from minihv.errors import AccessError, ConfigurationError
 from minihv.hypervisor.gpa_space import GpaSpace
 from minihv.machine.frames import FrameAllocator
@@ -146,10 +148,11 @@ class Vid:
 
     def _zero(self, run: Run) -> None:
         """Earlier children wrote here; only pages that somebody had are written."""
-        used = self._pages.used
-        for page in range(run.parent_gpn, run.parent_gpn + run.page_count):
-            if used[page]:
-                self._space.write(page * PAGE_BYTES, bytes(PAGE_BYTES))
+        used = np.flatnonzero(self._pages.used[run.parent_gpn : run.parent_gpn + run.page_count])
+        for part in np.split(used, np.flatnonzero(np.diff(used) > 1) + 1):
+            if len(part):
+                gpa = (run.parent_gpn + int(part[0])) * PAGE_BYTES
+                self._space.write(gpa, bytes(len(part) * PAGE_BYTES))
 
 
 def smaller(count: int) -> int:

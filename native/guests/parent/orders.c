@@ -26,7 +26,7 @@ static uint64_t carry_out(const struct order *order)
         worker_stop(order->rdx);
         return 0;
     case ORDER_TICK:
-        wake_every(order->rdx);
+        wake_at(order->rdx);
         return 0;
     default:
         return HV_INVALID_HYPERCALL_CODE;

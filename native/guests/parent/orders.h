@@ -7,7 +7,7 @@ enum order_kind {
     ORDER_HYPERCALL = 1,    // make the hypercall `input_value` with `rdx` and `r8`
     ORDER_START_WORKER = 2, // a worker process for child `rdx`; the result is its mailbox's GPA
     ORDER_STOP_WORKER = 3,  // the worker of child `rdx` ends
-    ORDER_TICK = 4,         // tick every `rdx` units of 100 ns; 0: no more
+    ORDER_TICK = 4,         // tick when the reference counter reaches `rdx`; 0: not at all
 };
 
 enum order_flag {

@@ -8,21 +8,20 @@
 #include "lib/hypercall.h"
 #include <stddef.h>
 
-enum { FLAG_WORDS = SINT_FLAG_COUNT / 64, FEATURE_SYNIC = 1 << 2 };
+enum { FLAG_WORDS = SINT_FLAG_COUNT / 64 };
 
-static const uint64_t TIMER_ENABLE = 1 << 0;
-static const uint64_t TIMER_PERIODIC = 1 << 1;
+static const uint64_t TIMER_AUTO_ENABLE = 1 << 3; // a count starts it, and 0 stops it
 
 static struct synic synic;
 static volatile uint32_t waiting;
 
 void wake_begin(void)
 {
-    if (!(cpuid(LEAF_FEATURES, 0).eax & FEATURE_SYNIC))
-        return;
     synic_enable(&synic);
     for (uint32_t source = WAKE_INTERCEPT; source <= WAKE_EVENT; source++)
         sint_set(source, (uint8_t)(WAKE_VECTOR + source), SINT_AUTO_EOI);
+    if (cpuid(LEAF_FEATURES, 0).eax & 1 << 3)
+        wrmsr(MSR_STIMER0_CONFIG, (uint64_t)WAKE_TIMER << 16 | TIMER_AUTO_ENABLE);
 }
 
 void wake_note(uint64_t vector)
@@ -44,12 +43,9 @@ void wake_idle(void)
     __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
-void wake_every(uint64_t period)
+void wake_at(uint64_t when)
 {
-    wrmsr(MSR_STIMER0_CONFIG, 0);
-    wrmsr(MSR_STIMER0_COUNT, period);
-    if (period != 0)
-        wrmsr(MSR_STIMER0_CONFIG, (uint64_t)WAKE_TIMER << 16 | TIMER_PERIODIC | TIMER_ENABLE);
+    wrmsr(MSR_STIMER0_COUNT, when);
 }
 
 const struct synic_message *wake_message(enum wake_source source)

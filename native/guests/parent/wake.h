@@ -30,8 +30,9 @@ uint32_t wake_take(void);
 // Waits for an event, with interrupts on for that long.
 void wake_idle(void);
 
-// A timer message comes every `period` units of 100 ns; 0: no more.
-void wake_every(uint64_t period);
+// A timer message comes when the reference counter of this partition reaches `when`, once, and none
+// that was to come before; 0: none at all.
+void wake_at(uint64_t when);
 
 // The message in the slot of `source`, or NULL; it is not taken out.
 const struct synic_message *wake_message(enum wake_source source);

@@ -1,0 +1,188 @@
+"""What a worker process decides: an intercept message comes in, the registers that answer it go out.
+
+Stands for: the emulation in a virtual machine's worker process (vmwp), ring 3 of the parent.
+Spec: TLFS, "Intercepts" and the structures of its messages; "HvCallSetVpRegisters".
+Simplified: no chip is emulated yet: a port is an open bus, which reads as all ones, and INS stores nothing.
+Next: ``minihv.parent.vmbus_service``
+
+The kernel puts the message into the mailbox of the worker of the child that it came from. The answer is a
+list of elements of HvSetVpRegisters in the same page; the kernel writes the header in front of them, so a
+worker cannot touch another child. After an answer without elements the VP stays suspended: it cannot go on.
+"""
+
+from collections.abc import Callable, Mapping
+
+from minihv.parent.calls import register_element
+from minihv.parent.children import Child
+from minihv.parent.gate import REFUSED, Gate, GateCall, GateCode
+from minihv.parent.orders import Orders
+from minihv.spec.bits import Layout
+from minihv.spec.hypercalls import PendingInterruption, RegisterName
+from minihv.spec.intercepts import (
+    AccessType,
+    CpuidMessage,
+    ExceptionMessage,
+    InterceptHeader,
+    MemoryMessage,
+    MsrMessage,
+    PortMessage,
+)
+from minihv.spec.synic import MessageType
+from minihv.spec.x86_exceptions import Vector
+from minihv.spec.x86_registers import Rflags
+from minihv.terms import PAGE_BYTES
+
+PAYLOAD = 16
+"""Where in a slot the message begins."""
+REPLY_ELEMENTS = 512 + 16
+"""Where in the mailbox the elements begin: behind the header that the kernel writes."""
+ORDERS_WAIT = 1 << 32
+"""In the answer of the gate, above the number of elements."""
+OPEN_BUS = 0xFFFF_FFFF
+PENDING_EXCEPTION = 3
+
+Values = dict[RegisterName, int]
+
+
+def next_rip(header: InterceptHeader) -> int:
+    """Behind the instruction that was intercepted."""
+    return int(header.rip + header.instruction.length)
+
+
+def answer_port(message: PortMessage) -> Values:
+    """IN reads all ones, OUT goes nowhere."""
+    size, rip = int(message.access.size), {RegisterName.RIP: next_rip(message.header)}
+    if message.access.is_string:
+        return answer_string(message, size) | ({} if repeats(message) else rip)
+    if message.header.access_type != AccessType.READ:
+        return rip
+    kept = 0 if size == 4 else int(message.rax) & -1 << 8 * size
+    return rip | {RegisterName.RAX: kept | OPEN_BUS & (1 << 8 * size) - 1}
+
+
+def answer_string(message: PortMessage, size: int) -> Values:
+    """One element of INS or OUTS is done: an index has moved, and with a prefix the count."""
+    step = -size if message.header.rflags & Rflags.DF else size
+    is_in = message.header.access_type == AccessType.READ
+    name, index = (RegisterName.RDI, message.rdi) if is_in else (RegisterName.RSI, message.rsi)
+    values = {name: (int(index) + step) % (1 << 64)}
+    if message.access.is_repeated:
+        values[RegisterName.RCX] = int(message.rcx) - 1
+    return values
+
+
+def repeats(message: PortMessage) -> bool:
+    """Whether the string instruction has more to do after this element."""
+    return bool(message.access.is_repeated) and message.rcx > 1
+
+
+def answer_msr(_message: MsrMessage) -> Values:
+    """There is no such MSR: #GP."""
+    return pending_exception(Vector.GP, 0)
+
+
+def answer_cpuid(message: CpuidMessage) -> Values:
+    """What the hypervisor would have said."""
+    return {
+        RegisterName.RAX: int(message.default_rax),
+        RegisterName.RCX: int(message.default_rcx),
+        RegisterName.RDX: int(message.default_rdx),
+        RegisterName.RBX: int(message.default_rbx),
+        RegisterName.RIP: next_rip(message.header),
+    }
+
+
+def answer_exception(message: ExceptionMessage) -> Values:
+    """The guest gets it, as if nobody had asked."""
+    code = int(message.error_code) if message.flags.error_code_valid else None
+    return pending_exception(message.vector, code)
+
+
+def pending_exception(vector: int, error_code: int | None) -> Values:
+    """The VP goes on with an exception."""
+    event = PendingInterruption(
+        pending=True,
+        type=PENDING_EXCEPTION,
+        deliver_error_code=error_code is not None,
+        vector=vector,
+        error_code=error_code or 0,
+    )
+    return {RegisterName.PENDING_INTERRUPTION: int(event)}
+
+
+def no_memory(message: MemoryMessage) -> str:
+    """Why a VP cannot go on that met no memory."""
+    verb = {AccessType.READ: "read", AccessType.WRITE: "wrote to", AccessType.EXECUTE: "fetched from"}
+    return f"{verb[AccessType(message.header.access_type)]} GPA {message.gpa:#x}, where nothing answers"
+
+
+def third_fault(header: InterceptHeader) -> str:
+    """Why a VP cannot go on that met a triple fault."""
+    return f"met a third fault on its way to the double-fault handler at RIP {header.rip:#x}"
+
+
+ANSWERS: Mapping[int, tuple[type[Layout], Callable[..., Values]]] = {
+    MessageType.IO_PORT_INTERCEPT: (PortMessage, answer_port),
+    MessageType.MSR_INTERCEPT: (MsrMessage, answer_msr),
+    MessageType.CPUID_INTERCEPT: (CpuidMessage, answer_cpuid),
+    MessageType.EXCEPTION_INTERCEPT: (ExceptionMessage, answer_exception),
+}
+ENDS: Mapping[int, tuple[type[Layout], Callable[..., str]]] = {
+    MessageType.UNMAPPED_GPA: (MemoryMessage, no_memory),
+    MessageType.GPA_INTERCEPT: (MemoryMessage, no_memory),
+    MessageType.UNRECOVERABLE_EXCEPTION: (InterceptHeader, third_fault),
+}
+"""Messages after which a VP cannot go on."""
+
+
+class Workers:
+    """The logic of all workers. ``answered`` counts messages by their type."""
+
+    def __init__(self, gate: Gate, orders: Orders, children: Mapping[int, Child]) -> None:
+        self.answered: dict[int, int] = {}
+        self._orders = orders
+        self._children = children
+        gate.serve(GateCode.INTERCEPT, self._intercept)
+        gate.serve(GateCode.WORKER_DIED, self._died)
+
+    def _intercept(self, call: GateCall) -> int:
+        """A worker asks what to do about the message in its mailbox."""
+        child = next((child for child in self._children.values() if child.mailbox == call.gpa), None)
+        if child is None or call.byte_count != PAGE_BYTES:
+            return REFUSED
+        mailbox = call.read()
+        kind = int.from_bytes(mailbox[:4], "little")
+        self.answered[kind] = self.answered.get(kind, 0) + 1
+        values = decide(child, kind, mailbox[PAYLOAD:])
+        elements = b"".join(register_element(name, number_bytes(value)) for name, value in values.items())
+        if elements:
+            call.vp.partition.gpa_space.write(call.gpa + REPLY_ELEMENTS, elements)
+        return len(values) | (ORDERS_WAIT if self._orders.wait else 0)
+
+    def _died(self, call: GateCall) -> int:
+        """The kernel ended a worker that did what ring 3 must not: child, vector, RIP and CR2."""
+        said = call.read()
+        number, vector, rip, cr2 = (int.from_bytes(said[at : at + 8], "little") for at in (0, 8, 16, 24))
+        child = self._children.get(number)
+        if child is not None:
+            child.stopped = "stuck"
+            child.why = f"its worker met exception {vector} at RIP {rip:#x}, with CR2 {cr2:#x}"
+        return self._orders.place()
+
+
+def decide(child: Child, kind: int, payload: bytes) -> Values:
+    """The registers that let the VP go on; none, if it cannot."""
+    if kind in ANSWERS:
+        layout, answer = ANSWERS[kind]
+        return answer(layout(bytearray(payload[: layout.byte_count]))) | {RegisterName.INTERCEPT_SUSPEND: 0}
+    if kind in ENDS:
+        layout, why = ENDS[kind]
+        index = int.from_bytes(payload[:4], "little")
+        child.stopped = "triple_fault" if kind == MessageType.UNRECOVERABLE_EXCEPTION else "stuck"
+        child.why = f"VP {index} {why(layout(bytearray(payload[: layout.byte_count])))}"
+    return {}
+
+
+def number_bytes(value: int) -> bytes:
+    """A register's value in the 16 bytes of an element."""
+    return value.to_bytes(16, "little")

@@ -1,0 +1,119 @@
+"""What workers decide: each message has its answer, and one without an answer ends the VP."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from minihv.parent.worker import decide
+from minihv.spec.bits import Layout
+from minihv.spec.hypercalls import PendingInterruption, RegisterName
+from minihv.spec.intercepts import (
+    AccessType,
+    CpuidMessage,
+    ExceptionFlags,
+    ExceptionMessage,
+    InstructionByte,
+    InterceptHeader,
+    MemoryMessage,
+    MsrMessage,
+    PortAccessInfo,
+    PortMessage,
+)
+from minihv.spec.synic import MessageType
+from minihv.spec.x86_registers import Rflags
+
+RIP = 0x10_0000
+
+
+def header(access: AccessType = AccessType.READ, rflags: int = 2, vp: int = 0) -> InterceptHeader:
+    return InterceptHeader.build(
+        vp_index=vp, access_type=access, rip=RIP, rflags=rflags, instruction=InstructionByte(length=2, cr8=3)
+    )
+
+
+def decided(kind: MessageType, message: Layout) -> tuple[dict[RegisterName, int], str]:
+    child: Any = SimpleNamespace(why="")
+    return decide(child, kind, bytes(message).ljust(240, b"\0")), child.why
+
+
+def port(
+    access: AccessType, info: PortAccessInfo, rflags: int = 2, **members: int
+) -> dict[RegisterName, int]:
+    message = PortMessage.build(header=header(access, rflags), port=0x60, access=info, **members)
+    values, why = decided(MessageType.IO_PORT_INTERCEPT, message)
+    assert values.pop(RegisterName.INTERCEPT_SUSPEND) == 0 and why == ""
+    return values
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(1, 0x1122_3344_5566_77FF), (2, 0x1122_3344_5566_FFFF), (4, 0xFFFF_FFFF)]
+)
+def test_port_reads_as_ones_in_the_part_of_rax_that_in_changes(size: int, expected: int) -> None:
+    values = port(AccessType.READ, PortAccessInfo(size=size), rax=0x1122_3344_5566_7788)
+    assert values == {RegisterName.RAX: expected, RegisterName.RIP: RIP + 2}
+
+
+def test_write_to_a_port_goes_nowhere() -> None:
+    assert port(AccessType.WRITE, PortAccessInfo(size=1), rax=5) == {RegisterName.RIP: RIP + 2}
+
+
+def test_string_instruction_goes_on_element_by_element() -> None:
+    info = PortAccessInfo(size=2, is_string=True, is_repeated=True)
+    assert port(AccessType.WRITE, info, rcx=2, rsi=0x1000) == {RegisterName.RSI: 0x1002, RegisterName.RCX: 1}
+    assert port(AccessType.WRITE, info, rcx=1, rsi=0x1002) == {
+        RegisterName.RSI: 0x1004,
+        RegisterName.RCX: 0,
+        RegisterName.RIP: RIP + 2,
+    }
+
+
+def test_string_instruction_without_a_prefix_is_done_after_one_element_backwards_too() -> None:
+    info = PortAccessInfo(size=4, is_string=True)
+    values = port(AccessType.READ, info, rflags=int(Rflags.DF), rdi=0)
+    assert values == {RegisterName.RDI: (1 << 64) - 4, RegisterName.RIP: RIP + 2}
+
+
+def test_unknown_msr_is_a_general_protection() -> None:
+    values, _ = decided(MessageType.MSR_INTERCEPT, MsrMessage.build(header=header(), number=0x1234))
+    event = PendingInterruption(values[RegisterName.PENDING_INTERRUPTION])
+    assert (event.pending, event.type, event.vector, event.deliver_error_code) == (True, 3, 13, True)
+    assert RegisterName.RIP not in values and values[RegisterName.INTERCEPT_SUSPEND] == 0
+
+
+def test_cpuid_is_what_the_hypervisor_would_say() -> None:
+    message = CpuidMessage.build(
+        header=header(), default_rax=1, default_rcx=2, default_rdx=3, default_rbx=4, rax=9
+    )
+    values, _ = decided(MessageType.CPUID_INTERCEPT, message)
+    names = (RegisterName.RAX, RegisterName.RCX, RegisterName.RDX, RegisterName.RBX, RegisterName.RIP)
+    assert [values[name] for name in names] == [1, 2, 3, 4, RIP + 2]
+
+
+@pytest.mark.parametrize(("valid", "code"), [(True, 0x10), (False, 0)])
+def test_exception_is_the_guests(valid: bool, code: int) -> None:
+    message = ExceptionMessage.build(
+        header=header(), vector=14, flags=ExceptionFlags(error_code_valid=valid), error_code=0x10
+    )
+    values, _ = decided(MessageType.EXCEPTION_INTERCEPT, message)
+    event = PendingInterruption(values[RegisterName.PENDING_INTERRUPTION])
+    assert (event.vector, event.deliver_error_code, event.error_code) == (14, valid, code)
+
+
+def test_vp_that_met_no_memory_cannot_go_on() -> None:
+    message = MemoryMessage.build(header=header(AccessType.WRITE, vp=1), gpa=0xFED0_0000)
+    assert decided(MessageType.UNMAPPED_GPA, message) == (
+        {},
+        "VP 1 wrote to GPA 0xfed00000, where nothing answers",
+    )
+
+
+def test_vp_that_met_a_third_fault_cannot_go_on() -> None:
+    assert decided(MessageType.UNRECOVERABLE_EXCEPTION, header()) == (
+        {},
+        "VP 0 met a third fault on its way to the double-fault handler at RIP 0x100000",
+    )
+
+
+def test_message_that_nobody_knows_has_no_answer() -> None:
+    assert decided(MessageType.FERR_ASSERTED, header()) == ({}, "")
