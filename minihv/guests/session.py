@@ -113,7 +113,7 @@ class GuestSession:
             raise
 
     def _system_bytes(self, memory_bytes: int, shadow: ShadowOptions | None) -> int:
-        """How much memory the machine needs for a guest of ``memory_bytes``, with its shadow tables if any."""
+        """Memory of a machine for a guest of ``memory_bytes``, with its shadow tables if any."""
         return machine_bytes(
             memory_bytes, shadow_frames=0 if shadow is None else shadow.frames_for(memory_bytes)
         )
