@@ -172,8 +172,8 @@ class Client:
 
     def open(self, relid: int, gpadl: int, page_offset: int, target_vp: int = 0, open_id: int = 7) -> int:
         """Opens a channel; the status."""
-        members = {"relid": relid, "open_id": open_id, "gpadl": gpadl, "page_offset": page_offset}
-        self.send(MessageType.OPEN_CHANNEL, target_vp=target_vp, **members)
+        members: dict[str, Any] = {"relid": relid, "open_id": open_id, "gpadl": gpadl}
+        self.send(MessageType.OPEN_CHANNEL, page_offset=page_offset, target_vp=target_vp, **members)
         body = self.answer(MessageType.OPEN_CHANNEL_RESULT)
         assert (body.relid, body.open_id) == (relid, open_id)
         return int(body.status)

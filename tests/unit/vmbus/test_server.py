@@ -136,7 +136,7 @@ def test_unload_drops_everything_and_is_answered_once() -> None:
 )
 def test_a_message_has_its_versions(kind: MessageType, version: Version, text: str) -> None:
     client = client_with(1, version)
-    client.send(kind, **({"relid": 1} if kind is MessageType.MODIFY_CHANNEL else {}))
+    client.send(kind)
     assert client.refusal() == text
     assert not client.inbox
 
