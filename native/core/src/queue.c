@@ -76,9 +76,8 @@ static uint32_t take(struct mhv_queue *queue, void *room, uint32_t count)
                                          .packet_capacity = count,
                                          .count = 1};
     const struct mhv_ring_result result =
-        count == 1
-            ? mhv_ring_read(&queue->receiver, room, MHV_QUEUE_ROOM_BYTES, &queue->packets[0])
-            : mhv_ring_read_batch(&queue->receiver, &snapshot);
+        count == 1 ? mhv_ring_read(&queue->receiver, room, MHV_QUEUE_ROOM_BYTES, &queue->packets[0])
+                   : mhv_ring_read_batch(&queue->receiver, &snapshot);
 
     return result.outcome == MHV_RING_OK      ? snapshot.count
            : result.outcome == MHV_RING_EMPTY ? 0
