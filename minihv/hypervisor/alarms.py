@@ -14,8 +14,8 @@ gets there; those that had their turn before hear of it in their next one.
 import heapq
 from collections.abc import Callable, Hashable
 
-NEVER = 1 << 62
-"""A moment that does not come."""
+NEVER = 1 << 60
+"""A moment that does not come: the TSC would be at its end before."""
 
 Callback = Callable[[int], object]
 """Called with the moment at which the alarm goes off, in blocks: never before it is due."""
@@ -37,6 +37,9 @@ class Alarms:
 
     def set(self, key: Hashable, due_blocks: int, callback: Callback) -> None:
         """Has ``callback`` called when virtual time reaches ``due_blocks``, instead of what ``key`` had."""
+        if due_blocks >= NEVER:
+            self.cancel(key)
+            return
         self._number += 1
         self._set[key] = self._number, callback
         heapq.heappush(self._heap, (due_blocks, self._number, key))

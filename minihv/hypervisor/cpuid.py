@@ -27,13 +27,14 @@ FEATURES_ECX = (
     | FeaturesEcx.CMPXCHG16B
     | FeaturesEcx.SSE41
     | FeaturesEcx.SSE42
+    | FeaturesEcx.X2APIC
     | FeaturesEcx.MOVBE
     | FeaturesEcx.POPCNT
     | FeaturesEcx.AES
     | FeaturesEcx.HYPERVISOR
 )
-FEATURES_EDX = sum(1 << bit for bit in (0, 2, 3, 4, 5, 6, 8, 13, 15, 19, 23, 24, 25, 26))
-"""FPU DE PSE TSC MSR PAE CX8 PGE CMOV CLFLUSH MMX FXSR SSE SSE2."""
+FEATURES_EDX = sum(1 << bit for bit in (0, 2, 3, 4, 5, 6, 8, 9, 13, 15, 19, 23, 24, 25, 26))
+"""FPU DE PSE TSC MSR PAE CX8 APIC PGE CMOV CLFLUSH MMX FXSR SSE SSE2."""
 STRUCTURED_EBX = sum(1 << bit for bit in (3, 7, 8, 19, 20))
 """BMI1 SMEP BMI2 ADX SMAP."""
 STRUCTURED_ECX = 1 << 16
@@ -49,6 +50,8 @@ PHYSICAL_BITS, LINEAR_BITS = 40, 57
 MISCELLANEOUS = {
     Privilege.ACCESS_FREQUENCY: MiscellaneousFeatures.FREQUENCY_MSRS,
     Privilege.ACCESS_SYNIC: MiscellaneousFeatures.SINT_POLLING,
+    Privilege.ACCESS_SYNTHETIC_TIMERS: MiscellaneousFeatures.DIRECT_TIMERS,
+    Privilege.ACCESS_GUEST_IDLE: MiscellaneousFeatures.GUEST_IDLE_STATE,
 }
 """Features of leaf 0x40000003, EDX, that come with a privilege."""
 

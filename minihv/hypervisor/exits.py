@@ -83,7 +83,8 @@ def on_vmmcall(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
 def on_hlt(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     """HLT: the VP waits for an interrupt, or for good when it takes none; a pending one or a trap ends it."""
     vp.advance()
-    if vp.read("rflags") & Rflags.TF:
+    vp.take_nmi()
+    if vp.read("rflags") & Rflags.TF or Event(vp.control.event_injection).valid:
         return
     if not vp.read("rflags") & Rflags.IF:
         vp.state = VpState.HALTED

@@ -266,9 +266,10 @@ class Hypervisor:
 
     def _begin_turn(self, vp: VirtualProcessor, quantum: int) -> None:
         vp.apic.accepted()
+        vp.take_nmi()
         self._running = vp
         self._turn_start = int(vp.counters.blocks)
-        self._turn_end = self._turn_start + quantum
+        self._turn_end = self._turn_start + (1 if vp.nmi_requested else quantum)  # it waits for EVENTINJ
         self._next_stop = min(self._turn_end, self.alarms.next_due - vp.handle.time_base)
 
     def _goes_on(self, vp: VirtualProcessor) -> bool:
@@ -285,14 +286,16 @@ class Hypervisor:
         if self._running is not None:
             self._next_stop = min(self._next_stop, due_blocks - self._running.handle.time_base)
 
-    def _woke(self) -> None:
-        """A VP has become ready: the one that runs is not alone any more, and its turn ends in time."""
+    def _woke(self, vp: VirtualProcessor) -> None:
+        """``vp`` has become ready: the one that runs is not alone any more, and its turn ends in time."""
         self._woke_somebody = True
-        self._turn_end = min(self._turn_end, self._turn_start + SHARED_QUANTUM)
+        longest = 0 if vp is self._running else SHARED_QUANTUM  # an NMI to itself is taken by the next turn
+        self._turn_end = min(self._turn_end, self._turn_start + longest)
         self._next_stop = min(self._next_stop, self._turn_end)
 
     def _step(self, vp: VirtualProcessor) -> int:
         """A step of ``vp``, behind whatever interrupts are delivered before its instruction. A ``Stop``."""
+        vp.take_nmi()
         while (stop := self.processor.step(vp.handle)) == DELIVERED:
             vp.apic.accepted()
         vp.apic.accepted()

@@ -15,7 +15,8 @@ from minihv.hypervisor.privileges import NONE, Privilege
 if TYPE_CHECKING:
     from minihv.hypervisor.vp import VirtualProcessor
 
-Reader = Callable[["VirtualProcessor"], int]
+Reader = Callable[["VirtualProcessor"], int | None]
+"""The value, or ``None``: the guest gets #GP."""
 Writer = Callable[["VirtualProcessor", int], bool]
 """Says whether the value was legal; if not, the guest gets #GP."""
 

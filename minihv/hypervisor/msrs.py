@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from minihv.errors import ConfigurationError
-from minihv.hypervisor import msrs_synic
+from minihv.hypervisor import msrs_apic, msrs_synic, msrs_time
 from minihv.hypervisor.msr_policy import MsrPolicy, now
 from minihv.hypervisor.privileges import Privilege
 from minihv.machine import clock
@@ -46,6 +46,7 @@ def write_permission_map(memory: SystemMemory, spa: Spa) -> None:
 def _write_tsc(vp: "VirtualProcessor", value: int) -> bool:
     ticks = now(vp) * clock.NS_PER_BLOCK
     vp.control.tsc_offset = (value - ticks) & (1 << 64) - 1
+    vp.partition.reference_tsc.refresh()
     return True
 
 
@@ -117,13 +118,8 @@ POLICY: dict[int, MsrPolicy] = {
     Msr.VP_RUNTIME: MsrPolicy(
         lambda vp: clock.reference_time(vp.counters.blocks), None, Privilege.ACCESS_VP_RUNTIME
     ),
-    Msr.TIME_REF_COUNT: MsrPolicy(
-        lambda vp: clock.reference_time(now(vp)) - vp.partition.created_at,
-        None,
-        Privilege.ACCESS_REFERENCE_COUNTER,
-    ),
-    Msr.TSC_FREQUENCY: MsrPolicy(lambda _vp: clock.TSC_HZ, None, Privilege.ACCESS_FREQUENCY),
-    Msr.APIC_FREQUENCY: MsrPolicy(lambda _vp: clock.TSC_HZ, None, Privilege.ACCESS_FREQUENCY),
+    **msrs_apic.POLICY,
+    **msrs_time.POLICY,
     **msrs_synic.POLICY,
 }
 

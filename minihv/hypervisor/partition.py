@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from minihv.hypervisor import cpuid
 from minihv.hypervisor.gpa_space import GpaSpace
 from minihv.hypervisor.privileges import Privilege
+from minihv.hypervisor.reference_tsc import ReferenceTsc
 from minihv.hypervisor.vp import VirtualProcessor, VpState
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.shadow import ShadowOptions, ShadowTables
@@ -52,9 +53,15 @@ class Partition:
         self._hypercall_spa: Spa | None = None
         self._cpuid: Any = None
         self.gpa_space = GpaSpace(hypervisor.memory, partition_id, hypervisor.processor)
+        self.reference_tsc: ReferenceTsc = ReferenceTsc(self)
         self.shadow: ShadowTables | None = None
         """Its tables for a processor that walks one stage; None with nested paging."""
         self._shadow_frames: tuple[Spa, int] | None = None
+
+    @property
+    def hypervisor(self) -> "Hypervisor":
+        """The ring -1 that it belongs to."""
+        return self._hypervisor
 
     @property
     def is_shut_down(self) -> bool:
@@ -132,6 +139,7 @@ class Partition:
             self._hypervisor.memory.frames.free(HYPERVISOR, vp.vmcb_spa)
         if self._hypercall_spa is not None:
             self._hypervisor.memory.frames.free(HYPERVISOR, self._hypercall_spa)
+        self.reference_tsc.close()
         if self.shadow is not None:
             self.shadow.close()
         if self._shadow_frames is not None:

@@ -22,6 +22,10 @@ CHILD = (
     | Privilege.ACCESS_SYNIC
     | Privilege.POST_MESSAGES
     | Privilege.SIGNAL_EVENTS
+    | Privilege.ACCESS_SYNTHETIC_TIMERS
+    | Privilege.ACCESS_APIC
+    | Privilege.ACCESS_REFERENCE_TSC
+    | Privilege.ACCESS_GUEST_IDLE
 )
 """What a child of this release gets; its own id may be asked for."""
 

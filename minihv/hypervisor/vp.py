@@ -12,12 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minihv.hypervisor.apic import LocalApic
+from minihv.hypervisor.apic_registers import ApicRegisters
 from minihv.hypervisor.msrs import available_msrs
 from minihv.hypervisor.synic import Synic
+from minihv.hypervisor.timers import SyntheticTimer, timers_of
 from minihv.machine.native import ffi
 from minihv.machine.processor import Processor
 from minihv.spec.hypercalls import RegisterName
-from minihv.spec.vmcb import EventType
+from minihv.spec.vmcb import Event, EventType
 from minihv.spec.x86_exceptions import Vector
 from minihv.spec.x86_registers import Dr6, Rflags
 from minihv.terms import Spa
@@ -92,7 +94,7 @@ class VirtualProcessor:
     ``handle`` is the core's ``struct mhv_vp``; ``vmcb``, ``control``, ``save_area`` and ``counters`` are its
     parts; ``apic`` and ``synic`` are its interrupt controllers. ``words`` and ``gpr`` show the VMCB and the
     general registers as 64-bit numbers, at half the price of the names, and so what every exit touches goes
-    that way. ``woke`` is called when an interrupt has made the VP ready.
+    that way. ``woke`` is called with the VP when an interrupt made it ready, or is one that must not wait.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class VirtualProcessor:
         index: int,
         processor: Processor,
         vmcb_spa: Spa,
-        woke: Callable[[], None] = lambda: None,
+        woke: "Callable[[VirtualProcessor], None]" = lambda _vp: None,
     ) -> None:
         self.partition: Partition = partition
         self.index: int = index
@@ -118,7 +120,11 @@ class VirtualProcessor:
         self.msrs = available_msrs(partition.privileges)
         self._processor = processor
         self._woke = woke
-        self.apic = LocalApic(self.words, partial(setattr, self.handle, "reports_delivery"), self._wake)
+        report = partial(setattr, self.handle, "reports_delivery")
+        self.apic: LocalApic = LocalApic(self.words, report, self._wake)
+        self.apic_registers: ApicRegisters = ApicRegisters(self)
+        self.timers: tuple[SyntheticTimer, ...] = timers_of(self)
+        self.nmi_requested = False
         self.apic.after_eoi = self._after_eoi
         self.synic: Synic = Synic(partition.gpa_space, self.apic)
 
@@ -177,15 +183,37 @@ class VirtualProcessor:
             self.write("dr6", self.read("dr6") | Dr6.BS)
             self.inject(Vector.DB, EventType.EXCEPTION)
 
+    def request_nmi(self) -> None:
+        """Has a non-maskable interrupt delivered as soon as the VP runs."""
+        self.nmi_requested = True
+        if self.state in (VpState.IDLE, VpState.HALTED):
+            self.state = VpState.READY
+        self._woke(self)
+
+    def take_nmi(self) -> None:
+        """Injects the NMI that was requested, if there is one, unless something else is injected first."""
+        if self.nmi_requested and not Event(self.control.event_injection).valid:
+            self.nmi_requested = False
+            self.inject(Vector.NMI, EventType.NMI)
+
+    def rest(self) -> None:
+        """Waits for an interrupt, unless one is pending; RFLAGS.IF does not matter."""
+        self.apic.accepted()
+        if not self.apic.is_offered and not self.nmi_requested:
+            self.state = VpState.IDLE
+
     def close(self) -> None:
-        """Frees the core's part."""
+        """Stops its timers, and frees the core's part."""
+        self.apic_registers.close()
+        for timer in self.timers:
+            timer.stop()
         self.synic.close()
         self._processor.destroy_vp(self.handle)
 
     def _wake(self) -> None:
         if self.state is VpState.IDLE:
             self.state = VpState.READY
-            self._woke()
+            self._woke(self)
 
     def _after_eoi(self, _vector: int) -> None:
         self.synic.retry()

@@ -18,10 +18,10 @@ from minihv.spec.cpuid import (
 )
 
 HIDDEN_ECX = (
-    FeaturesEcx.MONITOR, FeaturesEcx.FMA, FeaturesEcx.X2APIC, FeaturesEcx.XSAVE, FeaturesEcx.OSXSAVE,
+    FeaturesEcx.MONITOR, FeaturesEcx.FMA, FeaturesEcx.XSAVE, FeaturesEcx.OSXSAVE,
     FeaturesEcx.AVX, FeaturesEcx.F16C, FeaturesEcx.RDRAND,
 )  # fmt: skip
-HIDDEN_EDX = (FeaturesEdx.VME, FeaturesEdx.MCE, FeaturesEdx.APIC, FeaturesEdx.MTRR, FeaturesEdx.MCA)
+HIDDEN_EDX = (FeaturesEdx.VME, FeaturesEdx.MCE, FeaturesEdx.MTRR, FeaturesEdx.MCA)
 HIDDEN_EBX = (
     StructuredEbx.FSGSBASE, StructuredEbx.AVX2, StructuredEbx.INVPCID, StructuredEbx.RDSEED,
 )  # fmt: skip
@@ -78,6 +78,11 @@ def test_features_that_the_walk_models_are_announced() -> None:
     assert extended[3] & ExtendedEdx.SYSCALL and extended[3] & ExtendedEdx.LONG_MODE
 
 
+def test_local_apic_is_announced_with_its_msrs() -> None:
+    _, _, ecx, edx = cpuid.processor_leaves(1)[Leaf.FEATURES]
+    assert ecx & FeaturesEcx.X2APIC and edx & FeaturesEdx.APIC
+
+
 def test_svm_is_hidden_from_a_guest() -> None:
     leaves = cpuid.processor_leaves(1)
     assert not leaves[Leaf.EXTENDED_FEATURES][2] & ExtendedEcx.SVM and Leaf.SVM not in leaves
@@ -94,7 +99,7 @@ def test_hypervisor_names_itself_and_its_highest_leaf() -> None:
 
 @pytest.mark.parametrize(
     ("privileges", "shown"),
-    [(NONE, (0, 0, 0, 0)), (CHILD, (0x8E7, 0x32, 0, 0x2_0100)), (PARENT, (0x8E7, 0x10F7, 0, 0x2_0100))],
+    [(NONE, (0, 0, 0, 0)), (CHILD, (0xEFF, 0x32, 0, 0xA_0120)), (PARENT, (0xEFF, 0x10F7, 0, 0xA_0120))],
 )
 def test_feature_leaf_shows_the_privileges_of_the_partition(privileges: Privilege, shown: cpuid.Leaf) -> None:
     assert hypervisor_leaf(HypervisorLeaf.FEATURES, privileges) == shown
@@ -102,7 +107,7 @@ def test_feature_leaf_shows_the_privileges_of_the_partition(privileges: Privileg
 
 def test_frequency_feature_is_shown_only_with_its_privilege() -> None:
     without = CHILD & ~Privilege.ACCESS_FREQUENCY
-    assert hypervisor_leaf(HypervisorLeaf.FEATURES, without) == (0xE7, 0x32, 0, 0x2_0000)
+    assert hypervisor_leaf(HypervisorLeaf.FEATURES, without) == (0x6FF, 0x32, 0, 0xA_0020)
 
 
 def test_recommendations_are_relaxed_timing_and_never_to_notify_a_spin() -> None:

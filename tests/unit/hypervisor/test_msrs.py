@@ -19,7 +19,7 @@ from minihv.spec.x86_registers import Efer
 from minihv.terms import MIB, Spa
 
 MAP_BYTES = 0x2000
-ALWAYS = {Msr.TSC, Msr.PAT, Msr.EFER, Msr.TSC_AUX}
+ALWAYS = {Msr.TSC, Msr.PAT, Msr.EFER, Msr.TSC_AUX, Msr.APIC_BASE, *range(0x800, 0x840)}
 BY_PRIVILEGE: dict[int, Privilege] = {
     Msr.GUEST_OS_ID: Privilege.ACCESS_HYPERCALL,
     Msr.HYPERCALL: Privilege.ACCESS_HYPERCALL,
@@ -29,10 +29,16 @@ BY_PRIVILEGE: dict[int, Privilege] = {
     Msr.TIME_REF_COUNT: Privilege.ACCESS_REFERENCE_COUNTER,
     Msr.TSC_FREQUENCY: Privilege.ACCESS_FREQUENCY,
     Msr.APIC_FREQUENCY: Privilege.ACCESS_FREQUENCY,
+    Msr.REFERENCE_TSC: Privilege.ACCESS_REFERENCE_TSC,
+    Msr.GUEST_IDLE: Privilege.ACCESS_GUEST_IDLE,
+    **dict.fromkeys((Msr.EOI, Msr.ICR, Msr.TPR), Privilege.ACCESS_APIC),
+    **dict.fromkeys(range(Msr.STIMER0_CONFIG, Msr.STIMER3_COUNT + 1), Privilege.ACCESS_SYNTHETIC_TIMERS),
     **dict.fromkeys((Msr.SCONTROL, Msr.SVERSION, Msr.SIEFP, Msr.SIMP, Msr.EOM), Privilege.ACCESS_SYNIC),
     **dict.fromkeys(range(Msr.SINT0, Msr.SINT15 + 1), Privilege.ACCESS_SYNIC),
 }
-READ_ONLY = (Msr.VP_INDEX, Msr.VP_RUNTIME, Msr.TIME_REF_COUNT, Msr.TSC_FREQUENCY, Msr.APIC_FREQUENCY)
+READ_ONLY = (
+    Msr.VP_INDEX, Msr.VP_RUNTIME, Msr.TIME_REF_COUNT, Msr.TSC_FREQUENCY, Msr.APIC_FREQUENCY, Msr.GUEST_IDLE,
+)  # fmt: skip
 ABSENT = sorted(set(Msr) - ALWAYS - set(BY_PRIVILEGE) - set(msrs.PASSED_THROUGH))
 READ = "rdmsr; shl rdx, 32; or rax, rdx; mov rbx, rax;"
 """The MSR in ECX, to RBX."""
