@@ -3,7 +3,8 @@
 Stands for: what RDMSR and WRMSR reach of the virtual APIC.
 Spec: TLFS, "Virtual Interrupt Control": "Virtual APIC Registers"; Intel SDM vol. 3A, "x2APIC Register Address
     Space".
-Simplified: none known.
+Simplified: the VP assist page is the guest's own RAM, and "no EOI required" is never set in it: an EOI is
+    always written, which is always right.
 Next: ``minihv.hypervisor.apic_registers``
 """
 
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 from minihv.hypervisor.msr_policy import MsrPolicy, Reader, Writer
 from minihv.hypervisor.privileges import Privilege
 from minihv.spec.apic import FIRST_X2APIC_MSR
-from minihv.spec.msrs import Msr
+from minihv.spec.msrs import Msr, OverlayRegister
+from minihv.terms import PAGE_BYTES
 
 if TYPE_CHECKING:
     from minihv.hypervisor.vp import VirtualProcessor
@@ -35,6 +37,21 @@ def _write_tpr(vp: "VirtualProcessor", value: int) -> bool:
 
 def _write_icr(vp: "VirtualProcessor", value: int) -> bool:
     vp.apic_registers.write_command(value)
+    return True
+
+
+def _read_assist_page(vp: "VirtualProcessor") -> int:
+    return vp.assist_page
+
+
+def _write_assist_page(vp: "VirtualProcessor", value: int) -> bool:
+    """VP_ASSIST_PAGE: where it is enabled its first word becomes 0; false when no RAM is there."""
+    if OverlayRegister(value).enable:
+        page, space = value & -PAGE_BYTES, vp.partition.gpa_space
+        if not space.is_backed(page, PAGE_BYTES, writable=True):
+            return False
+        space.write(page, bytes(4))
+    vp.assist_page = value
     return True
 
 
@@ -72,6 +89,7 @@ POLICY: dict[int, MsrPolicy] = {
     Msr.EOI: MsrPolicy(None, _write_eoi, Privilege.ACCESS_APIC),
     Msr.ICR: MsrPolicy(lambda vp: vp.apic_registers.command, _write_icr, Privilege.ACCESS_APIC),
     Msr.TPR: MsrPolicy(lambda vp: vp.apic.tpr, _write_tpr, Privilege.ACCESS_APIC),
+    Msr.VP_ASSIST_PAGE: MsrPolicy(_read_assist_page, _write_assist_page, Privilege.ACCESS_APIC),
     Msr.GUEST_IDLE: MsrPolicy(_rest, None, Privilege.ACCESS_GUEST_IDLE),
     **dict(_x2apic_policies()),
 }

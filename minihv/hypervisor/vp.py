@@ -124,6 +124,7 @@ class VirtualProcessor:
         self.apic: LocalApic = LocalApic(self.words, report, self._wake)
         self.apic_registers: ApicRegisters = ApicRegisters(self)
         self.timers: tuple[SyntheticTimer, ...] = timers_of(self)
+        self.assist_page: int = 0
         self.nmi_requested = False
         self.apic.after_eoi = self._after_eoi
         self.synic: Synic = Synic(partition.gpa_space, self.apic)

@@ -31,7 +31,7 @@ BY_PRIVILEGE: dict[int, Privilege] = {
     Msr.APIC_FREQUENCY: Privilege.ACCESS_FREQUENCY,
     Msr.REFERENCE_TSC: Privilege.ACCESS_REFERENCE_TSC,
     Msr.GUEST_IDLE: Privilege.ACCESS_GUEST_IDLE,
-    **dict.fromkeys((Msr.EOI, Msr.ICR, Msr.TPR), Privilege.ACCESS_APIC),
+    **dict.fromkeys((Msr.EOI, Msr.ICR, Msr.TPR, Msr.VP_ASSIST_PAGE), Privilege.ACCESS_APIC),
     **dict.fromkeys(range(Msr.STIMER0_CONFIG, Msr.STIMER3_COUNT + 1), Privilege.ACCESS_SYNTHETIC_TIMERS),
     **dict.fromkeys((Msr.SCONTROL, Msr.SVERSION, Msr.SIEFP, Msr.SIMP, Msr.EOM), Privilege.ACCESS_SYNIC),
     **dict.fromkeys(range(Msr.SINT0, Msr.SINT15 + 1), Privilege.ACCESS_SYNIC),

@@ -45,3 +45,17 @@ def test_guest_idle_with_an_interrupt_pending_does_not_wait() -> None:
         machine.vp.apic.request(0x40)
         machine.run()
         assert machine.vp.read("rbx") == 1
+
+
+def test_assist_page_asks_for_no_less_than_an_end_of_interrupt() -> None:
+    with SmallMachine() as machine:
+        machine.write(0x9000, 0xFFFF_FFFF_FFFF_FFFF)
+        assert write_msr(machine.vp, Msr.VP_ASSIST_PAGE, 0x9001)
+        assert read_msr(machine.vp, Msr.VP_ASSIST_PAGE) == 0x9001
+        assert machine.read(0x9000) == 0xFFFF_FFFF_0000_0000
+
+
+def test_assist_page_outside_memory_is_refused_unless_it_is_disabled() -> None:
+    with SmallMachine() as machine:
+        assert not write_msr(machine.vp, Msr.VP_ASSIST_PAGE, 1 << 40 | 1)
+        assert write_msr(machine.vp, Msr.VP_ASSIST_PAGE, 1 << 40)
