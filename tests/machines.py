@@ -25,6 +25,7 @@ from assembler import assemble
 
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.partition import Partition
+from minihv.hypervisor.privileges import CHILD, Privilege
 from minihv.hypervisor.vp import SegmentValue, VirtualProcessor
 from minihv.machine.processor import Core, PagingMode
 from minihv.machine.shadow import ShadowOptions
@@ -85,10 +86,12 @@ class SmallMachine:
     registers: Mapping[str, int] = field(default_factory=dict)
     partitions: int = 1
     shadow: ShadowOptions | None = None
+    memory: int = MEMORY
+    privileges: Privilege = CHILD
 
     def __post_init__(self) -> None:
         self.hypervisor = Hypervisor(
-            machine_bytes(MEMORY, self.partitions),
+            machine_bytes(self.memory, self.partitions),
             lps=self.lps,
             paging=self.paging,
             core=self.core,
@@ -109,7 +112,9 @@ class SmallMachine:
 
     def add_partition(self, name: str, code: str | bytes) -> Partition:
         """Another partition, built alike, that runs ``code``."""
-        partition = self.hypervisor.create_partition(name, MEMORY, vps=self.vps)
+        partition = self.hypervisor.create_partition(
+            name, self.memory, vps=self.vps, privileges=self.privileges
+        )
         write = partition.gpa_space.write
         for gpa, words in system_structures().items():
             write(gpa, b"".join(word.to_bytes(8, "little") for word in words))

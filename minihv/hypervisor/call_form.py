@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from minihv.hypervisor.privileges import NONE, Privilege
+from minihv.hypervisor.states import PartitionState
 from minihv.spec.hypercalls import Status
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from minihv.hypervisor.partition import Partition
     from minihv.hypervisor.vp import VirtualProcessor
 
+ACTIVE = (PartitionState.ACTIVE,)
 SELF = (1 << 64) - 1
 """The partition id that means the caller's own."""
 THIS_VP = 0xFFFF_FFFE
@@ -32,6 +34,8 @@ class Request:
     caller: "VirtualProcessor"
     header: bytes
     elements: tuple[bytes, ...] = ()
+    reps: range = range(0)
+    """Of a rep call, the numbers of the elements that are to be processed."""
 
     def u64(self, offset: int) -> int:
         """Eight bytes of the header."""
@@ -52,7 +56,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The form of a hypercall. ``element_bytes`` of 0 means a simple call, else a rep call."""
+    """The form of a hypercall. ``element_bytes`` of 0 means a simple call, unless it is ``counted``."""
 
     handler: Callable[[Request], Answer]
     header_bytes: int = 0
@@ -60,22 +64,37 @@ class Call:
     element_bytes: int = 0
     output_element_bytes: int = 0
     privilege: Privilege = NONE
+    counted: bool = False
+    """A rep call without a list: the count alone says how often."""
+
+    @property
+    def is_rep(self) -> bool:
+        """Whether it is a rep call."""
+        return self.counted or self.element_bytes > 0
 
     @property
     def may_be_fast(self) -> bool:
         """Fast calls carry up to 16 bytes in registers and return nothing but a status."""
-        return self.element_bytes == 0 and self.output_bytes == 0 and self.header_bytes <= 16
+        return not self.is_rep and self.output_bytes == 0 and self.header_bytes <= 16
 
 
-def target(request: Request, partition_id: int) -> "Partition | Status":
-    """The partition that a call names: the caller's own, or one of its children."""
+def target(request: Request, partition_id: int, *states: PartitionState) -> "Partition | Status":
+    """The partition that a call names: the caller's own, or one of its children, in one of ``states``."""
     caller = request.caller.partition
     if partition_id in (SELF, caller.id):
         return caller
     found = request.hypervisor.partitions.get(partition_id)
     if found is None:
         return Status.INVALID_PARTITION_ID
-    return found if found.parent_id == caller.id else Status.ACCESS_DENIED
+    if found.parent_id != caller.id:
+        return Status.ACCESS_DENIED
+    return found if found.state in (states or ACTIVE) else Status.INVALID_PARTITION_STATE
+
+
+def child(request: Request, *states: PartitionState) -> "Partition | Status":
+    """The child that a call names at offset 0, in one of ``states``, or active."""
+    found = target(request, request.u64(0), *states)
+    return Status.ACCESS_DENIED if found is request.caller.partition else found
 
 
 def target_vp(request: Request) -> "VirtualProcessor | Status":

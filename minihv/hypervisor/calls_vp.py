@@ -1,18 +1,54 @@
-"""The calls about virtual processors: registers, translation, and the hint of a long wait.
+"""The calls about virtual processors: their life, registers, intercepts, translation, long waits.
 
 Stands for: ring -1's virtual processor calls.
-Spec: TLFS, "Virtual Processors"; the reference of the calls by their names.
-Simplified: the registers of ``minihv.hypervisor.vp.REGISTER_NAMES``.
+Spec: TLFS, "Virtual Processors", "Intercepts"; the reference of the calls by their names.
+Simplified: VPs are created in the order of their numbers, and deleted in the reverse.
+Next: ``minihv.hypervisor.registers``
 """
 
-from minihv.hypervisor.call_form import SELF, Answer, Call, Request, target_vp
-from minihv.hypervisor.vp import REGISTER_NAMES, SEGMENTS, TABLES, SegmentValue
+from minihv.errors import ConfigurationError
+from minihv.hypervisor import registers
+from minihv.hypervisor.call_form import SELF, Answer, Call, Request, child, target_vp
+from minihv.machine.processor import PagingMode
 from minihv.spec.hypercalls import CallCode, Status
+from minihv.spec.intercepts import InterceptType
+from minihv.spec.x86_exceptions import Vector
 from minihv.terms import PAGE_BYTES, Gva
+
+MOST_VPS = 64
 
 
 def notify_long_spin_wait(_request: Request) -> Answer:
     """HvNotifyLongSpinWait: a hint, always taken note of."""
+    return Answer(Status.SUCCESS)
+
+
+def create_vp(request: Request) -> Answer:
+    """HvCreateVp: the next VP of a child, explicitly suspended."""
+    partition = child(request)
+    if isinstance(partition, Status):
+        return Answer(partition)
+    index = request.u32(8)
+    if index != len(partition.vps) or index >= MOST_VPS:
+        return Answer(Status.INVALID_VP_INDEX)
+    try:
+        request.hypervisor.add_vp(partition)
+    except ConfigurationError:
+        return Answer(Status.INSUFFICIENT_MEMORY)
+    return Answer(Status.SUCCESS)
+
+
+def delete_vp(request: Request) -> Answer:
+    """HvDeleteVp: the last VP of a child."""
+    partition = child(request)
+    if isinstance(partition, Status):
+        return Answer(partition)
+    index = request.u32(8)
+    if index >= len(partition.vps):
+        return Answer(Status.INVALID_VP_INDEX)
+    if index != len(partition.vps) - 1:
+        return Answer(Status.OPERATION_DENIED)
+    request.hypervisor.remove_vp(partition.vps[index])
     return Answer(Status.SUCCESS)
 
 
@@ -23,16 +59,10 @@ def get_vp_registers(request: Request) -> Answer:
         return Answer(vp)
     output = b""
     for done, element in enumerate(request.elements):
-        name = REGISTER_NAMES.get(int.from_bytes(element, "little"))
-        if name is None:
+        value = registers.read(vp, int.from_bytes(element, "little"))
+        if value is None:
             return Answer(Status.INVALID_PARAMETER, output, done)
-        if name in TABLES:
-            table = vp.read_segment(name)
-            output += b"\0" * 6 + table.limit.to_bytes(4, "little")[:2] + table.base.to_bytes(8, "little")
-        elif name in SEGMENTS:
-            output += vp.read_segment(name).to_bytes()
-        else:
-            output += vp.read(name).to_bytes(16, "little")
+        output += value
     return Answer(Status.SUCCESS, output, len(request.elements))
 
 
@@ -44,17 +74,25 @@ def set_vp_registers(request: Request) -> Answer:
     if vp.partition is request.caller.partition:
         return Answer(Status.ACCESS_DENIED)  # a VP's own registers are set by its own instructions
     for done, element in enumerate(request.elements):
-        name, value = REGISTER_NAMES.get(int.from_bytes(element[:4], "little")), element[16:]
-        if name is None:
-            return Answer(Status.INVALID_PARAMETER, done=done)
-        if name in TABLES:
-            limit, base = int.from_bytes(value[6:8], "little"), int.from_bytes(value[8:], "little")
-            vp.write_segment(name, SegmentValue(base, limit, 0, 0))
-        elif name in SEGMENTS:
-            vp.write_segment(name, SegmentValue.from_bytes(value))
-        else:
-            vp.write(name, int.from_bytes(value[:8], "little"))
+        status = registers.write(request.hypervisor, vp, int.from_bytes(element[:4], "little"), element[16:])
+        if status is not Status.SUCCESS:
+            return Answer(status, done=done)
     return Answer(Status.SUCCESS, done=len(request.elements))
+
+
+def install_intercept(request: Request) -> Answer:
+    """HvInstallIntercept: from now on the caller hears of such accesses of a child, or does not any more."""
+    partition = child(request)
+    if isinstance(partition, Status):
+        return Answer(partition)
+    mask, kind, parameter = request.u32(8), request.u32(12), request.u64(16)
+    shadowed = request.hypervisor.processor.paging is PagingMode.SHADOW
+    if shadowed and kind == InterceptType.EXCEPTION and parameter == Vector.PF:
+        return Answer(Status.FEATURE_UNAVAILABLE)  # ring -1 needs it to keep shadow tables
+    status = partition.intercepts.install(kind, parameter, mask)
+    for vp in partition.vps:
+        partition.show_to(vp)
+    return Answer(status)
 
 
 TRANSLATE_SUCCESS, TRANSLATE_PAGE_NOT_PRESENT, TRANSLATE_PRIVILEGE_VIOLATION = 0, 1, 2
@@ -78,6 +116,9 @@ def translate_virtual_address(request: Request) -> Answer:
 
 CALLS: dict[int, Call] = {
     CallCode.NOTIFY_LONG_SPIN_WAIT: Call(notify_long_spin_wait, header_bytes=8),
+    CallCode.CREATE_VP: Call(create_vp, header_bytes=32),
+    CallCode.DELETE_VP: Call(delete_vp, header_bytes=16),
+    CallCode.INSTALL_INTERCEPT: Call(install_intercept, header_bytes=24),
     CallCode.GET_VP_REGISTERS: Call(get_vp_registers, 16, element_bytes=4, output_element_bytes=16),
     CallCode.SET_VP_REGISTERS: Call(set_vp_registers, 16, element_bytes=32),
     CallCode.TRANSLATE_VIRTUAL_ADDRESS: Call(translate_virtual_address, header_bytes=32, output_bytes=16),

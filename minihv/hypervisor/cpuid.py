@@ -119,6 +119,15 @@ def write_leaf(built: Any, leaf: int, values: Leaf) -> None:
         built.leaves[64 * kind + number][register] = value
 
 
+def read_leaf(built: Any, leaf: int, subleaf: int, vp_index: int) -> Leaf:
+    """What the core makes of the ``struct mhv_cpuid`` (``native/core/src/exits.c``)."""
+    kind, number = leaf >> 30, leaf & 0x3FFF_FFFF
+    if kind > 2 or number >= built.leaf_count[kind] or (subleaf and built.indexed[kind] >> number & 1):
+        return 0, 0, 0, 0
+    eax, ebx, ecx, edx = built.leaves[64 * kind + number]
+    return eax, ebx | (vp_index << 24 if leaf == 1 else 0), ecx, edx
+
+
 def show_identity(built: Any, *, shown: bool) -> None:
     """The hypervisor says who it is only to a guest that has done so.
 

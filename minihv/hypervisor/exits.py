@@ -1,9 +1,11 @@
-"""The exit table: what ring -1 does about each #VMEXIT, and what will be the parent's business.
+"""The exit table: what ring -1 does about each #VMEXIT, and what is the parent's business.
 
-Stands for: ring -1's exit dispatcher. What the core answers in C never comes here: CPUID, RDTSC and
-    HvNotifyLongSpinWait (``native/core/src/exits.c``), and the exits of shadow paging.
+Stands for: ring -1's exit dispatcher. What the core answers in C never comes here: RDTSC,
+    HvNotifyLongSpinWait, CPUID unless the parent wants to hear of some leaf (``native/core/src/exits.c``),
+    and the exits of shadow paging.
 Spec: AMD APM vol. 2, "SVM Intercept Codes"; TLFS, "Intercepts" and "Hypercall Interface".
-Simplified: while there is no parent partition, an intercept that it would answer leaves the VP suspended.
+Simplified: where no parent can be told, a port is an open bus, an unknown MSR raises #GP, and an access to
+    memory that is not there leaves the VP suspended for good.
 """
 
 from collections.abc import Callable
@@ -11,9 +13,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from minihv.hypervisor import msrs
+from minihv.hypervisor import intercepts, msrs
 from minihv.hypervisor.hypercalls import handle_hypercall
-from minihv.hypervisor.vp import EXIT_INFO_1, RCX, VpState
+from minihv.hypervisor.states import Suspension
+from minihv.hypervisor.vp import EXIT_CODE, EXIT_INFO_1, RCX, VpState
+from minihv.spec.intercepts import AccessType
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.vmcb import Event, EventType, VirtualInterrupt
 from minihv.spec.x86_exceptions import Meeting, Vector, meeting
@@ -49,10 +53,10 @@ def raise_in_guest(vp: "VirtualProcessor", vector: Vector, error_code: int | Non
     vp.inject(vector, EventType.EXCEPTION, error_code)
 
 
-def on_msr(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+def on_msr(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     """RDMSR (EXITINFO1 = 0) or WRMSR (1) of an MSR that the permission map does not pass through."""
-    number = vp.gpr[RCX] & 0xFFFF_FFFF
-    if vp.words[EXIT_INFO_1]:
+    number, writes = vp.gpr[RCX] & 0xFFFF_FFFF, bool(vp.words[EXIT_INFO_1])
+    if writes:
         value = vp.read("rdx") << 32 & 0xFFFF_FFFF_0000_0000 | vp.read("rax") & 0xFFFF_FFFF
         legal = msrs.write_msr(vp, number, value)
     else:
@@ -62,8 +66,19 @@ def on_msr(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
             vp.write_edx_eax(answer)
     if legal:
         vp.advance()
-    else:
+    elif number in vp.msrs or not intercepts.tell_of_msr(hypervisor, vp, number, writes=writes):
         raise_in_guest(vp, Vector.GP, 0)
+
+
+def on_cpuid(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+    """CPUID of a partition whose parent wants to hear of some leaf; of the others ring -1 answers."""
+    leaf, subleaf = vp.read("rax") & 0xFFFF_FFFF, vp.read("rcx") & 0xFFFF_FFFF
+    answer = vp.partition.cpuid_leaf(leaf, subleaf, vp.index)
+    if intercepts.tell_of_cpuid(hypervisor, vp, answer):
+        return
+    for name, value in zip(("rax", "rbx", "rcx", "rdx"), answer, strict=True):
+        vp.write(name, value)
+    vp.advance()
 
 
 def on_vmmcall(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
@@ -93,12 +108,14 @@ def on_hlt(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
 
 
 def on_port(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
-    """The debug console and the shutdown port are ring -1's; without a parent the others are an open bus."""
+    """The debug console and the shutdown port are ring -1's; the others the parent's, or an open bus."""
     access = vp.handle.port_access
     if not access.is_in and access.port == DEBUG_CONSOLE_PORT:
         vp.partition.console.extend(access.value.to_bytes(4, "little")[: access.byte_count])
     elif not access.is_in and access.port == SHUTDOWN_PORT:
         vp.partition.shut_down(access.value & 0xFF, "the guest wrote to the shutdown port")
+    elif intercepts.tell_of_port(hypervisor, vp):
+        return
     elif access.is_in:
         access.value = 0xFFFF_FFFF
     hypervisor.complete_port(vp)
@@ -123,16 +140,32 @@ def on_nested_fault(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     if overlay is not None:
         refuse_overlay(hypervisor, vp)
         return
-    verb = "wrote to" if info & 2 else "fetched from" if info & 16 else "read"
+    writes, fetches = bool(info & 2), bool(info & 16)
+    access = AccessType.WRITE if writes else AccessType.EXECUTE if fetches else AccessType.READ
+    if intercepts.tell_of_memory(hypervisor, vp, gpa, access):
+        return
+    verb = "wrote to" if writes else "fetched from" if fetches else "read"
     table = " while the processor walked its page tables" if info >> 33 & 1 else ""
-    vp.state = VpState.SUSPENDED
+    vp.suspend(Suspension.INTERCEPT)
     vp.why = (
         f"VP {vp.index} {verb} GPA {gpa:#x}{table}, where its partition has no memory and no parent answers"
     )
 
 
-def on_shutdown(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+def on_exception(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
+    """An exception that the parent wants to hear of; if it cannot be told, the guest takes it."""
+    vector = int(vp.words[EXIT_CODE]) - SvmExit.EXCP0
+    if not intercepts.tell_of_exception(hypervisor, vp, vector):
+        if vector == Vector.PF:
+            vp.write("cr2", vp.control.exit_info_2)
+        code = vp.control.exit_info_1 & 0xFFFF_FFFF if intercepts.has_error_code(vector) else None
+        raise_in_guest(vp, Vector(vector), code)
+
+
+def on_shutdown(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     """A fault while a double fault was delivered: the VP cannot go on."""
+    if intercepts.tell_of_end(hypervisor, vp):
+        return
     vp.state = VpState.TRIPLE_FAULT
     vp.why = (
         f"VP {vp.index} met a third fault on its way to the double-fault handler at RIP {vp.read('rip'):#x}"
@@ -146,14 +179,19 @@ def on_undefined(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
 
 RING_MINUS_1, PARENT = Answerer.RING_MINUS_1, Answerer.PARENT
 TABLE: dict[int, Exit] = {
-    SvmExit.MSR: Exit(on_msr, RING_MINUS_1, "synthetic MSRs; #GP for those it does not know"),
+    SvmExit.MSR: Exit(on_msr, RING_MINUS_1, "synthetic MSRs; unknown ones are the parent's, or #GP"),
     SvmExit.VMMCALL: Exit(on_vmmcall, RING_MINUS_1, "hypercalls"),
     SvmExit.HLT: Exit(on_hlt, RING_MINUS_1, "the VP goes idle"),
     SvmExit.IOIO: Exit(on_port, PARENT, "ports; only the debug console and the shutdown port stay here"),
     SvmExit.NPF: Exit(on_nested_fault, PARENT, "GPAs without memory; overlays stay here"),
-    SvmExit.SHUTDOWN: Exit(on_shutdown, RING_MINUS_1, "triple fault: the VP stops"),
+    SvmExit.SHUTDOWN: Exit(on_shutdown, PARENT, "triple fault: the VP stops"),
+    SvmExit.CPUID: Exit(on_cpuid, PARENT, "leaves that the parent wants; the core answers all others"),
     SvmExit.XSETBV: Exit(on_undefined, RING_MINUS_1, "#UD: XSAVE is not offered"),
     SvmExit.INVLPGA: Exit(on_undefined, RING_MINUS_1, "#UD: SVM is not offered"),
+    **{
+        SvmExit.EXCP0 + vector: Exit(on_exception, PARENT, "exceptions that the parent wants to hear of")
+        for vector in range(32)
+    },
 }
 """Exits that are not listed here mean that the processor did something ring -1 did not ask for."""
 

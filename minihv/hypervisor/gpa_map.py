@@ -56,6 +56,16 @@ class GpaMap:
                 frames[piece], rights[piece] = part[0][inside], part[1][inside]
         return frames, rights
 
+    def look_up(self, gpns: NDArray[np.uint64]) -> Frames:
+        """For each page of a list the number of its frame plus one, or 0."""
+        found = np.zeros(len(gpns), np.uint32)
+        at = gpns >> np.uint64(PART_SHIFT)
+        for part in np.unique(at).tolist():
+            if part in self._parts:
+                here = at == part
+                found[here] = self._parts[part][0][gpns[here] & np.uint64(PART_PAGES - 1)]
+        return found
+
     def put(self, gpn: int, spns: Frames, rights: int) -> None:
         """Pages from ``gpn`` on lie in the frames ``spns``, all with ``rights``."""
         for at, piece, inside in pieces(gpn, len(spns)):
@@ -88,7 +98,7 @@ def pieces(gpn: int, count: int) -> Iterator[tuple[int, slice, slice]]:
         done += size
 
 
-def runs(numbers: Frames) -> Iterator[tuple[int, int]]:
+def runs(numbers: Frames | NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
     """Where numbers that follow each other begin, and how many there are: 5 6 7 2 3 gives (0, 3), (3, 2)."""
     if not len(numbers):
         return

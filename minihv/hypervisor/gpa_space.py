@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minihv.errors import AccessError, ConfigurationError, InternalError
 from minihv.hypervisor.gpa_map import (
@@ -27,6 +28,7 @@ from minihv.hypervisor.leaves import (
     FLAGS_OF_RIGHTS,
     REGION_PAGES,
     frames_needed,
+    frames_to_unmap,
     free_tables,
     is_large_page,
     map_entry,
@@ -36,6 +38,7 @@ from minihv.hypervisor.leaves import (
 )
 from minihv.hypervisor.page_log import PageLog, SmallPages
 from minihv.hypervisor.pool import FrameSource, MachineFrames
+from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Processor
 from minihv.paging.formats import NESTED
@@ -46,6 +49,8 @@ from minihv.terms import LARGE_PAGE_BYTES, PAGE_BYTES, PAGE_SHIFT, Gpa, Spa
 READ_EXECUTE = USER
 ADDRESS_BITS = 40
 """Width of a guest physical address: that of the emulated processor."""
+NO_TABLES = 1 << 51
+"""For the address of the top table: no memory reaches so far."""
 MOST_PAGES = 1 << ADDRESS_BITS - PAGE_SHIFT
 
 
@@ -72,6 +77,8 @@ class GpaSpace:
         owner: int,
         processor: Processor | None = None,
         frames: FrameSource | None = None,
+        *,
+        begin: bool = True,
     ) -> None:
         self._memory = memory
         self._owner = owner
@@ -79,7 +86,7 @@ class GpaSpace:
         self.table_frames = 0
         """Frames of second-level tables; ``most_table_frames`` is how many there were at most."""
         self.most_table_frames = 0
-        self._tables = PageTables(memory, NESTED[4], self._take_frame, self.give_frame)
+        self._tables = self._tables_at(NO_TABLES)
         self._map = GpaMap()
         self._overlays: dict[Gpa, Overlay] = {}
         self.changed = True
@@ -90,6 +97,16 @@ class GpaSpace:
         """The pages of RAM that were written, by whomever, since each reader last asked."""
         self.access_log = PageLog(self, self._small_pages, ACCESSED)
         """The pages of RAM that a guest touched: its working set."""
+        if begin:
+            self.begin()
+
+    def begin(self) -> None:
+        """Takes the frame of the top table: from now on there can be pages.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        self._tables = self._tables_at(None)
 
     @property
     def root(self) -> Spa:
@@ -132,7 +149,7 @@ class GpaSpace:
                 f"Pages are mapped R, RW, RX, RWX or not at all, and below 1 TiB: not with rights {rights} "
                 f"up to page {gpn + len(spns):#x}."
             )
-        self._prepare(gpn, len(spns))
+        self._prepare(gpn, len(spns), frames_needed(self._tables, gpn, len(spns)))
         self._share(spns, 1)
         self._map.put(gpn, spns, rights)
         self._show(gpn, len(spns))
@@ -146,7 +163,7 @@ class GpaSpace:
         count = min(count, self._map.end - gpn)
         if count <= 0:
             return
-        self._prepare(gpn, count)
+        self._prepare(gpn, count, frames_to_unmap(self._tables, gpn, count))
         self._map.clear(gpn, count)
         self._show(gpn, count, keep_tables=keep_tables)
 
@@ -164,6 +181,10 @@ class GpaSpace:
             return None
         return frames - np.uint32(1)
 
+    def frames_of(self, gpns: NDArray[np.uint64]) -> Frames:
+        """For each page of a list the number of its frame plus one, or 0 where nothing is mapped."""
+        return self._map.look_up(gpns)
+
     def rights_of(self, gpa: int) -> int | None:
         """What the guest may do with the page of ``gpa``, as ``MapFlags``; None where nothing is mapped."""
         gpn = gpa >> PAGE_SHIFT
@@ -176,6 +197,8 @@ class GpaSpace:
 
     def find(self, gpa: int) -> TableLeaf | None:
         """The second-level leaf for ``gpa``, if something is mapped there."""
+        if self._tables.root == NO_TABLES:
+            return None
         return self._tables.find(gpa)
 
     def overlay_at(self, gpa: int) -> Overlay | None:
@@ -243,14 +266,38 @@ class GpaSpace:
             elif leaf is not None and not leaf.entry & DIRTY:
                 self._memory.write_u64(leaf.entry_pa, leaf.entry | DIRTY)
 
+    def take_out(self, gpn: int) -> int:
+        """Page ``gpn``, which is RAM of the partition's own, goes to ring -1; the number of its frame.
+
+        Tables stay, so that ``put_back`` needs no frames.
+
+        Raises:
+            ConfigurationError: there is no frame to split a large page with; then nothing has changed.
+        """
+        spn = self._map.frame(gpn)
+        if spn is None:
+            raise InternalError(f"Only memory can be given away, and page {gpn:#x} is none: check it first.")
+        self.unmap_pages(gpn, 1, keep_tables=True)
+        self._memory.frames.give_to(spn, self._owner, HYPERVISOR)
+        return spn
+
+    def put_back(self, gpn: int, spn: int) -> None:
+        """Page ``gpn`` is frame ``spn`` again, zeroed, and the partition's own."""
+        self._memory.fill_zero(spn << PAGE_SHIFT, PAGE_BYTES)
+        self._memory.frames.give_to(spn, HYPERVISOR, self._owner)
+        self.map_pages(gpn, np.array([spn], dtype=np.uint32), READ_WRITE_EXECUTE)
+
     def release(self) -> None:
         """Gives every frame back: the tables', and the RAM's. No log has a reader any more."""
         self.dirty_log.end()
         self.access_log.end()
         self._overlays.clear()
+        if self._tables.root == NO_TABLES:
+            return
         self._share(self._map.all_frames(), -1)
         self._map = GpaMap()
         free_tables(self._memory, self._tables.root, 4, self.give_frame)
+        self._tables = self._tables_at(NO_TABLES)
         self._memory.frames.free_all(self._owner)
 
     def give_frame(self, spa: int) -> None:
@@ -258,15 +305,17 @@ class GpaSpace:
         self._frames.give(spa)
         self.table_frames -= 1
 
+    def _tables_at(self, root: int | None) -> PageTables:
+        return PageTables(self._memory, NESTED[4], self._take_frame, self.give_frame, root)
+
     def _take_frame(self) -> Spa:
         spa = self._frames.take()
         self.table_frames += 1
         self.most_table_frames = max(self.most_table_frames, self.table_frames)
         return spa
 
-    def _prepare(self, gpn: int, count: int) -> None:
+    def _prepare(self, gpn: int, count: int, needed: int) -> None:
         """The pages are about to lie elsewhere: frames for tables are there, logs told, shares dropped."""
-        needed = frames_needed(self._tables, gpn, count)
         if needed > self._frames.available:
             raise ConfigurationError(
                 f"Tables for {count} pages at GPA {gpn * PAGE_BYTES:#x} take up to {needed} frames, and "

@@ -9,7 +9,7 @@ Next: the calls by theme, ``minihv.hypervisor.calls_partition``, ``calls_vp``, `
 
 from typing import TYPE_CHECKING
 
-from minihv.hypervisor import calls_partition, calls_synic, calls_vp
+from minihv.hypervisor import calls_interrupt, calls_memory, calls_partition, calls_synic, calls_vp
 from minihv.hypervisor.call_form import Call, Request
 from minihv.spec.hypercalls import CallCode, HypercallInput, Status
 from minihv.terms import PAGE_BYTES
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 CALLS: dict[int, Call] = {
     **calls_partition.CALLS,
+    **calls_memory.CALLS,
     **calls_vp.CALLS,
+    **calls_interrupt.CALLS,
     **calls_synic.CALLS,
 }
 """Every call there is, by its code."""
@@ -51,11 +53,10 @@ def perform(hypervisor: "Hypervisor", vp: "VirtualProcessor", value: HypercallIn
     if call.privilege & ~vp.partition.privileges:
         return Status.ACCESS_DENIED, 0
     first, count = value.rep_start, value.rep_count
-    is_rep = call.element_bytes > 0
     reserved = int(value) & value.reserved_mask() or value.variable_header_qwords or value.nested
     if reserved or (value.fast and not call.may_be_fast):
         return Status.INVALID_HYPERCALL_INPUT, 0
-    if (is_rep and first >= count) or (not is_rep and (first or count)):
+    if (call.is_rep and first >= count) or (not call.is_rep and (first or count)):
         return Status.INVALID_HYPERCALL_INPUT, 0
     input_gpa, output_gpa = vp.read("rdx"), vp.read("r8")
     if value.fast:
@@ -63,20 +64,24 @@ def perform(hypervisor: "Hypervisor", vp: "VirtualProcessor", value: HypercallIn
         return call.handler(Request(hypervisor, vp, header)).status, 0
     input_bytes = call.header_bytes + count * call.element_bytes
     output_bytes = call.output_bytes + count * call.output_element_bytes
-    if not (block_is_legal(vp, input_gpa, input_bytes) and block_is_legal(vp, output_gpa, output_bytes)):
+    if not block_is_legal(vp, input_gpa, input_bytes):
+        return Status.INVALID_ALIGNMENT, 0
+    if not block_is_legal(vp, output_gpa, output_bytes, writable=True):
         return Status.INVALID_ALIGNMENT, 0
     block = vp.partition.gpa_space.read(input_gpa, input_bytes) if input_bytes else b""
     starts = range(call.header_bytes + first * call.element_bytes, input_bytes, call.element_bytes or 1)
-    elements = tuple(block[at : at + call.element_bytes] for at in starts) if is_rep else ()
-    answer = call.handler(Request(hypervisor, vp, block[: call.header_bytes], elements))
+    elements = tuple(block[at : at + call.element_bytes] for at in starts) if call.element_bytes else ()
+    request = Request(hypervisor, vp, block[: call.header_bytes], elements, range(first, count))
+    answer = call.handler(request)
     if answer.output:
         vp.partition.gpa_space.write(output_gpa + first * call.output_element_bytes, answer.output)
     return answer.status, first + answer.done
 
 
-def block_is_legal(vp: "VirtualProcessor", gpa: int, byte_count: int) -> bool:
+def block_is_legal(vp: "VirtualProcessor", gpa: int, byte_count: int, *, writable: bool = False) -> bool:
     """Whether a parameter block is 8-byte aligned, within one page, and in RAM that no overlay hides."""
     if byte_count == 0:
         return True
-    within_page = gpa % PAGE_BYTES + byte_count <= PAGE_BYTES
-    return gpa % 8 == 0 and within_page and vp.partition.gpa_space.is_backed(gpa, byte_count)
+    if gpa % 8 or gpa % PAGE_BYTES + byte_count > PAGE_BYTES:
+        return False
+    return vp.partition.gpa_space.is_backed(gpa, byte_count, writable=writable)

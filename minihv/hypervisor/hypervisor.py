@@ -2,7 +2,7 @@
 
 Stands for: the hypervisor, between two of its exits.
 Spec: TLFS, "Overview"; AMD APM vol. 2, "Secure Virtual Machine".
-Simplified: there is no parent partition yet; intercepts that it would answer suspend the VP.
+Simplified: VPs of a partition are made and removed in the order of their numbers.
 First reading: ``create_partition``, ``run``, ``_run_turn``; then ``minihv.hypervisor.exits``.
 """
 
@@ -14,17 +14,22 @@ from minihv.hypervisor import msrs
 from minihv.hypervisor.alarms import NEVER, Alarms
 from minihv.hypervisor.exits import TABLE
 from minihv.hypervisor.partition import Partition
+from minihv.hypervisor.pool import MemoryPool
 from minihv.hypervisor.ports import Ports
 from minihv.hypervisor.privileges import CHILD, Privilege
 from minihv.hypervisor.scheduler import ALONE_QUANTUM, SHARED_QUANTUM, SLOW_QUANTUM, Scheduler
+from minihv.hypervisor.states import PartitionState, Suspension
 from minihv.hypervisor.tracing import VpTracer
 from minihv.hypervisor.vp import EXIT_CODE, RIP, VirtualProcessor, VpState
 from minihv.machine import clock
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
+from minihv.machine.native import lib
 from minihv.machine.processor import Core, PagingMode, Processor, Stop
 from minihv.machine.shadow import ShadowOptions
+from minihv.paging.access import AccessKind
 from minihv.paging.formats import ENTRY_BYTES
+from minihv.spec.hypercalls import RegisterSegmentAttributes
 from minihv.spec.vmcb import Intercept1, Intercept2
 from minihv.spec.x86_exceptions import Vector
 from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gva, page_align_up
@@ -34,6 +39,10 @@ EXIT, WATCH, DELIVERED = int(Stop.EXIT), int(Stop.WATCH), int(Stop.DELIVERED)
 MOST_VPS = 64
 MOST_PARTITIONS = HYPERVISOR - 1
 """An id is never used twice, and owns frames as a number below the hypervisor's."""
+FRAMES_OF_PARTITION = 2
+"""What a child takes when it is initialized: its top second-level table, and its hypercall page."""
+MAPPED, EXECUTE = int(lib.MHV_MAPPED), int(AccessKind.EXECUTE)
+LONG_CODE = RegisterSegmentAttributes.long.mask
 SMALLEST_PARTITION = 1 * MIB
 IO_PERMISSION_FRAMES = 3
 OWN_BYTES = 4 * MIB
@@ -93,8 +102,8 @@ class Hypervisor:
 
     def close(self) -> None:
         """Ends every partition and gives everything back to the host."""
-        for partition_id in list(self.partitions):
-            self.delete_partition(partition_id)
+        while self.partitions:
+            self.delete_partition(next(iter(self.partitions)))
         self.processor.close()
         self.memory.close()
 
@@ -118,37 +127,98 @@ class Hypervisor:
                 f"A machine makes at most {MOST_PARTITIONS} partitions in its life, and it has: "
                 "build another machine."
             )
-        partition = Partition(self, self._next_id, name, privileges)
-        self._next_id += 1
+        partition = self._new_partition(name, privileges)
         try:
             partition.gpa_space.add_ram(memory_bytes)
             partition.reserve_hypercall_page()
             if self._shadow is not None:
                 partition.shadow_tables(self._shadow)
-            for index in range(vps):
-                partition.vps.append(self._create_vp(partition, index))
+            for _ in range(vps):
+                self._create_vp(partition)
         except ConfigurationError:
             partition.close()
             raise
-        nested = self.processor.paging in (PagingMode.SLAT, PagingMode.HARDWARE)
-        partition.announce(vps, len(self.scheduler.lps), nested_paging=nested)
-        partition.created_at = clock.reference_time(self.scheduler.now)
+        self._announce(partition)
         self.partitions[partition.id] = partition
         for vp in partition.vps:
-            self.scheduler.add(vp)
-            if self._tracer is not None:
-                self._tracer.attach(vp)
+            self._begin(vp)
         return partition
 
     def delete_partition(self, partition_id: int) -> None:
-        """Removes a partition and gives its frames back."""
-        partition = self.partitions.pop(partition_id)
-        self.ports.forget(partition_id)
+        """Removes a partition, and its children before it, and gives their frames back."""
+        for child in [one.id for one in self.partitions.values() if one.parent_id == partition_id]:
+            self.delete_partition(child)
+        partition = self.partitions[partition_id]
+        self.finalize(partition)
+        del self.partitions[partition_id]
+        parent = self.partitions.get(partition.parent_id)
+        if parent is not None and isinstance(partition.pool, MemoryPool):
+            for spn, gpn in partition.pool.withdraw(partition.pool.available):
+                parent.gpa_space.put_back(gpn, spn)
+
+    def create_child(self, parent: Partition) -> Partition | None:
+        """An uninitialized child of ``parent``; None when this machine has made as many as it can."""
+        if self._next_id > MOST_PARTITIONS:
+            return None
+        child = self._new_partition("", CHILD, parent.id)
+        child.name = f"child {child.id}"
+        self.partitions[child.id] = child
+        return child
+
+    def initialize(self, child: Partition) -> None:
+        """An uninitialized child is active: there may be memory and VPs.
+
+        Raises:
+            ConfigurationError: its memory pool cannot pay; then it is as it was.
+        """
+        if child.pool.available < FRAMES_OF_PARTITION:
+            raise ConfigurationError(
+                f"A partition takes {FRAMES_OF_PARTITION} frames, and its memory pool has "
+                f"{child.pool.available}: deposit more memory."
+            )
+        child.gpa_space.begin()
+        child.reserve_hypercall_page()
+        child.state = PartitionState.ACTIVE
+        self._announce(child)
+
+    def finalize(self, partition: Partition) -> None:
+        """Everything in a partition is gone: VPs, memory map, ports. Its memory pool has all frames again."""
+        partition.state = PartitionState.FINALIZED
+        self.ports.forget(partition.id)
         for vp in partition.vps:
-            self.scheduler.remove(vp)
-            if self._tracer is not None:
-                self._tracer.detach(vp)
+            self._end(vp)
         partition.close()
+
+    def add_vp(self, partition: Partition) -> VirtualProcessor:
+        """The next VP of a partition, explicitly suspended.
+
+        Raises:
+            ConfigurationError: there is no frame for its VMCB; then nothing has changed.
+        """
+        vp = self._create_vp(partition)
+        vp.suspend(Suspension.EXPLICIT)
+        self._announce(partition)
+        self._begin(vp)
+        return vp
+
+    def remove_vp(self, vp: VirtualProcessor) -> None:
+        """The last VP of a partition is gone."""
+        self._end(vp)
+        vp.partition.vps.remove(vp)
+        vp.close()
+        vp.partition.pool.give(vp.vmcb_spa)
+        self._announce(vp.partition)
+
+    def prepare_shadow(self, partition: Partition) -> None:
+        """Without nested paging: there are shadow tables for a partition whose VPs are about to run.
+
+        Raises:
+            ConfigurationError: there are too few frames.
+        """
+        if self._shadow is not None and partition.shadow is None:
+            partition.shadow_tables(self._shadow)
+            for vp in partition.vps:
+                self._use_shadow(vp)
 
     def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None) -> int:
         """Runs until nothing can make a VP ready, or for ``blocks`` blocks in all. How many were used.
@@ -222,9 +292,48 @@ class Hypervisor:
         self._flush_if_changed(vp)
         return self.processor.translate(vp.handle, gva, kind)
 
-    def _create_vp(self, partition: Partition, index: int) -> VirtualProcessor:
-        vmcb_spa = self.memory.allocate_zeroed(HYPERVISOR)
-        vp = VirtualProcessor(partition, index, self.processor, vmcb_spa, self._woke)
+    def fetched_from(self, vp: VirtualProcessor, gva: int) -> int | None:
+        """SPA of what ``vp`` would execute at ``gva``; None where it would meet a fault."""
+        self._flush_if_changed(vp)
+        gva = gva if vp.read_segment("cs").attributes & LONG_CODE else gva & 0xFFFF_FFFF
+        found = self.processor.translate(vp.handle, Gva(gva), EXECUTE, user=vp.save_area.cpl == 3)
+        return int(found.spa) if found.outcome == MAPPED else None
+
+    def _new_partition(self, name: str, privileges: Privilege, parent_id: int = 0) -> Partition:
+        partition = Partition(self, self._next_id, name, privileges, parent_id)
+        partition.created_at = clock.reference_time(self.scheduler.now)
+        self._next_id += 1
+        return partition
+
+    def _announce(self, partition: Partition) -> None:
+        nested = self.processor.paging in (PagingMode.SLAT, PagingMode.HARDWARE)
+        partition.announce(max(len(partition.vps), 1), len(self.scheduler.lps), nested_paging=nested)
+
+    def _begin(self, vp: VirtualProcessor) -> None:
+        """``vp`` may run, and is traced."""
+        self.scheduler.add(vp)
+        if self._tracer is not None:
+            self._tracer.attach(vp)
+
+    def _end(self, vp: VirtualProcessor) -> None:
+        """``vp`` runs no more."""
+        self.scheduler.remove(vp)
+        if self._tracer is not None:
+            self._tracer.detach(vp)
+
+    def _use_shadow(self, vp: VirtualProcessor) -> None:
+        if vp.partition.shadow is not None:
+            intercept_for_shadow(vp)
+            vp.handle.shadow = vp.partition.shadow.handle
+
+    def _create_vp(self, partition: Partition) -> VirtualProcessor:
+        vmcb_spa, index = partition.pool.take(), len(partition.vps)
+        try:
+            vp = VirtualProcessor(partition, index, self.processor, vmcb_spa, self._woke)
+        except ConfigurationError:
+            partition.pool.give(vmcb_spa)
+            raise
+        partition.vps.append(vp)
         control = vp.control
         control.intercept_instructions1 = INTERCEPTS_1
         control.intercept_instructions2 = INTERCEPTS_2
@@ -232,9 +341,7 @@ class Hypervisor:
         control.guest_asid = partition.id
         control.nested_control = 1
         control.nested_cr3 = partition.gpa_space.root
-        if partition.shadow is not None:
-            intercept_for_shadow(vp)
-            vp.handle.shadow = partition.shadow.handle
+        self._use_shadow(vp)
         return vp
 
     def _run_turn(self, vp: VirtualProcessor, quantum: int) -> int:

@@ -61,11 +61,24 @@ def frames_needed(tables: PageTables, gpn: int, count: int) -> int:
     return len(missing)
 
 
+def frames_to_unmap(tables: PageTables, gpn: int, count: int) -> int:
+    """How many frames it takes to unmap pages from ``gpn`` on: large pages at the edges have to be split."""
+    needed, end = 0, gpn + count
+    for region in {gpn & -REGION_PAGES, end - 1 & -REGION_PAGES}:
+        page = tables.find(region << PAGE_SHIFT)
+        is_whole = gpn <= region and region + REGION_PAGES <= end
+        needed += page is not None and page.page_bytes == LARGE_PAGE_BYTES and not is_whole
+    return needed
+
+
 def write_small(memory: SystemMemory, tables: PageTables, gpn: int, entries: NDArray[np.uint64]) -> None:
     """Gives the pages from ``gpn`` on, which lie in one region, these leaves. A large page there is split."""
     gpa, present = gpn << PAGE_SHIFT, np.flatnonzero(entries)
     page = tables.find(gpa)
     if page is not None and page.page_bytes == LARGE_PAGE_BYTES:
+        if len(entries) == REGION_PAGES and not len(present):
+            tables.unmap(gpa, LARGE_PAGE_BYTES)
+            return
         split(memory, tables, page)
     level, table = tables.lowest_table(gpa)
     if level > 1:

@@ -86,7 +86,7 @@ def _write_hypercall(vp: "VirtualProcessor", value: int) -> bool:
     partition = vp.partition
     wanted = bool(value & 1) and partition.guest_os_id != 0
     page = Gpa(value & -PAGE_BYTES)
-    if wanted and page >= partition.gpa_space.ram_bytes:
+    if wanted and partition.gpa_space.spa_of(page) is None:
         return False
     try:
         partition.set_hypercall_page(page if wanted else None)

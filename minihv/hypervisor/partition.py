@@ -2,7 +2,8 @@
 
 Stands for: ring -1's partition object.
 Spec: TLFS, "Partition Management" and "Establishing the Hypercall Interface".
-Simplified: no memory pool accounting; a partition is created whole and is active at once.
+Simplified: a partition without a parent pays nothing, is created whole and is active at once. CPU reserve,
+    cap and weight are kept, and the scheduler does not mind them.
 """
 
 from collections.abc import Callable
@@ -10,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from minihv.hypervisor import cpuid
 from minihv.hypervisor.gpa_space import GpaSpace
+from minihv.hypervisor.intercepts import Intercepts
+from minihv.hypervisor.pool import FrameSource, MachineFrames, MemoryPool
 from minihv.hypervisor.privileges import Privilege
 from minihv.hypervisor.reference_tsc import ReferenceTsc
+from minihv.hypervisor.states import PartitionState
 from minihv.hypervisor.vp import VirtualProcessor, VpState
 from minihv.machine.frames import HYPERVISOR
+from minihv.machine.native import ffi
 from minihv.machine.shadow import ShadowOptions, ShadowTables
 from minihv.paging.access import Paging
 from minihv.paging.shadow_pages import check_count
+from minihv.spec.x86_exceptions import Vector
 from minihv.terms import PAGE_BYTES, Gpa, Spa
 
 if TYPE_CHECKING:
@@ -32,12 +38,30 @@ ServiceGate = Callable[["VirtualProcessor"], int | None]
 
 
 class Partition:
-    """Partition ``id``, child of ``parent_id`` (0: nobody's). It begins without RAM and without VPs."""
+    """Partition ``id``, child of ``parent_id`` (0: nobody's). It begins without RAM and without VPs.
 
-    def __init__(self, hypervisor: "Hypervisor", partition_id: int, name: str, privileges: Privilege) -> None:
+    ``pool`` gives the frames for what ring -1 keeps about it. A child begins with an empty one, and
+    uninitialized.
+    """
+
+    def __init__(
+        self,
+        hypervisor: "Hypervisor",
+        partition_id: int,
+        name: str,
+        privileges: Privilege,
+        parent_id: int = 0,
+    ) -> None:
         self.id = partition_id
         self.name = name
-        self.parent_id = 0
+        self.parent_id = parent_id
+        self.state = PartitionState.UNINITIALIZED if parent_id else PartitionState.ACTIVE
+        self.pool: FrameSource = (MemoryPool if parent_id else MachineFrames)(hypervisor.memory)
+        self.intercepts = Intercepts()
+        self.properties: dict[int, int] = {}
+        """The properties that were set, other than the privileges."""
+        self.external_vector: int | None = None
+        """Of the external interrupt that was asserted and not cleared."""
         self.privileges = privileges
         self.vps: list[VirtualProcessor] = []
         self.console = bytearray()
@@ -52,7 +76,9 @@ class Partition:
         self._hypervisor = hypervisor
         self._hypercall_spa: Spa | None = None
         self._cpuid: Any = None
-        self.gpa_space = GpaSpace(hypervisor.memory, partition_id, hypervisor.processor)
+        self.gpa_space = GpaSpace(
+            hypervisor.memory, partition_id, hypervisor.processor, self.pool, begin=not parent_id
+        )
         self.reference_tsc: ReferenceTsc = ReferenceTsc(self)
         self.shadow: ShadowTables | None = None
         """Its tables for a processor that walks one stage; None with nested paging."""
@@ -74,8 +100,21 @@ class Partition:
             self.privileges, vp_count, lp_count, nested_paging=nested_paging
         )
         self._cpuid = cpuid.table(leaves)
+        cpuid.show_identity(self._cpuid, shown=self.guest_os_id != 0)
         for vp in self.vps:
-            vp.handle.cpuid = self._cpuid
+            self.show_to(vp)
+
+    def show_to(self, vp: VirtualProcessor) -> None:
+        """``vp`` is as the others: with the hypercall page, and what the parent intercepts."""
+        vp.handle.hypercalls_enabled = self.hypercall_page is not None
+        vp.handle.cpuid = ffi.NULL if self.intercepts.leaves else self._cpuid
+        exceptions = sum(1 << vector for vector in self.intercepts.vectors)
+        shadowed = 0 if self.shadow is None else 1 << Vector.PF
+        vp.control.intercept_exceptions = exceptions | shadowed
+
+    def cpuid_leaf(self, leaf: int, subleaf: int, vp_index: int) -> cpuid.Leaf:
+        """What CPUID says to a VP."""
+        return cpuid.read_leaf(self._cpuid, leaf, subleaf, vp_index)
 
     def identify(self, guest_os_id: int) -> None:
         """The guest says who it is, or with 0 that it is nobody any more."""
@@ -91,7 +130,7 @@ class Partition:
             ConfigurationError: none is left.
         """
         memory = self._hypervisor.memory
-        self._hypercall_spa = memory.frames.allocate(HYPERVISOR)
+        self._hypercall_spa = self.pool.take()
         memory.write(self._hypercall_spa, HYPERCALL_PAGE_CODE.ljust(PAGE_BYTES, b"\0"))
 
     def shadow_tables(self, options: ShadowOptions) -> None:
@@ -130,18 +169,24 @@ class Partition:
     @property
     def has_stopped(self) -> bool:
         """Whether none of its VPs may run again: it was shut down, or one of them met a triple fault."""
-        return self.is_shut_down or any(vp.state is VpState.TRIPLE_FAULT for vp in self.vps)
+        if self.is_shut_down or self.state is PartitionState.FINALIZED:
+            return True
+        return any(vp.state is VpState.TRIPLE_FAULT for vp in self.vps)
 
     def close(self) -> None:
-        """Gives every frame back."""
+        """Gives every frame back: to the memory pool what came from it."""
         for vp in self.vps:
             vp.close()
-            self._hypervisor.memory.frames.free(HYPERVISOR, vp.vmcb_spa)
+            self.pool.give(vp.vmcb_spa)
+        self.vps.clear()
         if self._hypercall_spa is not None:
-            self._hypervisor.memory.frames.free(HYPERVISOR, self._hypercall_spa)
+            self.pool.give(self._hypercall_spa)
+            self._hypercall_spa = None
         self.reference_tsc.close()
         if self.shadow is not None:
             self.shadow.close()
+            self.shadow = None
         if self._shadow_frames is not None:
             self._hypervisor.memory.frames.free(HYPERVISOR, *self._shadow_frames)
+            self._shadow_frames = None
         self.gpa_space.release()

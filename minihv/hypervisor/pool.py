@@ -72,6 +72,11 @@ class MemoryPool:
         """Frames that something was made of."""
         return len(self._used)
 
+    @property
+    def origins(self) -> dict[int, int]:
+        """Every frame of the pool, used or not, with the page of the donor that it was."""
+        return dict(self._origins)
+
     def deposit(self, spn: int, gpn: int) -> None:
         """Frame ``spn`` may be used: page ``gpn`` of the donor until now, the hypervisor's from now on."""
         self._origins[spn] = gpn

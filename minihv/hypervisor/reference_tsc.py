@@ -3,7 +3,7 @@
 Stands for: the partition reference TSC page.
 Spec: TLFS, "Partition Reference Time Enlightenment".
 Simplified: the scale is rounded up, so that page and counter agree to the unit; the page is laid over the
-    guest's when it is enabled, and its frame is the hypervisor's.
+    guest's when it is enabled, and its frame is paid for by the partition's memory pool.
 Next: ``minihv.hypervisor.msrs_time``
 
 The page holds as long as the TSC of every VP counts virtual time from the machine's start. A VP that sets its
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from minihv.errors import ConfigurationError
 from minihv.machine import clock
-from minihv.machine.frames import HYPERVISOR
 from minihv.spec.msrs import OverlayRegister, ReferenceTscPage
 from minihv.terms import PAGE_BYTES, Gpa, Spa
 
@@ -55,7 +54,8 @@ class ReferenceTsc:
     def close(self) -> None:
         """Gives the frame back."""
         if self._spa is not None:
-            self._partition.hypervisor.memory.frames.free(HYPERVISOR, self._spa)
+            self._partition.pool.give(self._spa)
+            self._spa = None
 
     def _show_at(self, gpa: Gpa | None) -> bool:
         space = self._partition.gpa_space
@@ -68,10 +68,10 @@ class ReferenceTsc:
             return True
         try:
             if self._spa is None:
-                self._spa = self._partition.hypervisor.memory.allocate_zeroed(HYPERVISOR)
+                self._spa = self._partition.pool.take()
                 self.refresh()
             space.lay_over(gpa, self._spa, WHAT)
         except ConfigurationError:
-            return False  # the machine has no frame left
+            return False  # there is no frame left to pay with
         self._shown_at = gpa
         return True

@@ -95,7 +95,7 @@ class Scheduler:
         for lp, vp in zip(self.lps, ready, strict=False):
             lp.now = start
             left = quantum if budget is None else min(quantum, budget - used_in_all)
-            if vp.partition.has_stopped or left <= 0:
+            if vp.state is not VpState.READY or vp.partition.has_stopped or left <= 0:
                 continue
             vp.handle.time_base = start - vp.counters.blocks
             used = run_turn(vp, left)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from minihv.hypervisor.apic import LocalApic
 from minihv.hypervisor.apic_registers import ApicRegisters
 from minihv.hypervisor.msrs import available_msrs
+from minihv.hypervisor.states import Suspension
 from minihv.hypervisor.synic import Synic
 from minihv.hypervisor.timers import SyntheticTimer, timers_of
 from minihv.machine.native import ffi
@@ -37,8 +38,10 @@ class VpState(Enum):
     HALTED = "halted"
     """HLT with interrupts disabled: only an NMI or INIT would end it."""
     SUSPENDED = "suspended"
-    """An intercept waits for somebody who can answer it."""
+    """The parent wants it so, or an intercept waits for somebody who can answer it; see ``suspensions``."""
     TRIPLE_FAULT = "triple fault"
+    CLOSED = "closed"
+    """It was deleted, or its partition was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ class VirtualProcessor:
         self.gpr = memoryview(ffi.buffer(self.handle.gpr)).cast("Q")
         self.vmcb_spa = vmcb_spa
         self.state = VpState.READY
+        self.suspensions = Suspension.NONE
+        self._held_state = VpState.READY
         self.why = ""
         self.counters: Any = self.handle.counters
         self.msrs = available_msrs(partition.privileges)
@@ -203,8 +208,31 @@ class VirtualProcessor:
         if not self.apic.is_offered and not self.nmi_requested:
             self.state = VpState.IDLE
 
+    def suspend(self, why: Suspension) -> None:
+        """The VP does not run until ``resume`` is called for the same reason."""
+        if not self.suspensions:
+            self._held_state = self.state
+        self.suspensions |= why
+        self.state = VpState.SUSPENDED
+
+    def resume(self, why: Suspension) -> None:
+        """One reason less; with the last, the VP goes on as it was, or wakes up by what came meanwhile."""
+        if not self.suspensions & why:
+            return
+        self.suspensions &= ~why
+        if self.suspensions:
+            return
+        self.state, self.why = self._held_state, ""
+        if self.apic.is_offered:
+            self._wake()
+        if self.nmi_requested and self.state in (VpState.IDLE, VpState.HALTED):
+            self.state = VpState.READY
+        if self.state is VpState.READY:
+            self._woke(self)
+
     def close(self) -> None:
-        """Stops its timers, and frees the core's part."""
+        """Stops its timers, and frees the core's part; it never runs again."""
+        self.state = VpState.CLOSED
         self.apic_registers.close()
         for timer in self.timers:
             timer.stop()

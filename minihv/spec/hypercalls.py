@@ -75,6 +75,7 @@ class CallCode(IntEnum):
     UNMAP_STATS_PAGE = 0x006D
     MAP_SPARSE_GPA_PAGES = 0x006E
     SET_PORT_PROPERTY = 0x0070
+    ASSERT_VIRTUAL_INTERRUPT_V2 = 0x0094
     CREATE_PORT_V2 = 0x0095
     CONNECT_PORT_V2 = 0x0096
 
@@ -142,7 +143,10 @@ class MapFlags(IntFlag):
 
 
 class RegisterName(IntEnum):
-    """Names of VP registers.  Spec: TLFS, "HV_REGISTER_NAME"."""
+    """Names of VP registers; behind SINT0 and STIMER0_CONFIG the others of their kind follow.
+
+    Spec: TLFS, "HV_REGISTER_NAME".
+    """
 
     EXPLICIT_SUSPEND = 0x0000_0000
     INTERCEPT_SUSPEND = 0x0000_0001
@@ -205,6 +209,17 @@ class RegisterName(IntEnum):
     GUEST_OS_ID = 0x0009_0002
     VP_INDEX = 0x0009_0003
     TIME_REF_COUNT = 0x0009_0004
+    EOI = 0x0009_0010
+    ICR = 0x0009_0011
+    TPR = 0x0009_0012
+    VP_ASSIST_PAGE = 0x0009_0013
+    SINT0 = 0x000A_0000
+    SCONTROL = 0x000A_0010
+    SVERSION = 0x000A_0011
+    SIEFP = 0x000A_0012
+    SIMP = 0x000A_0013
+    EOM = 0x000A_0014
+    STIMER0_CONFIG = 0x000B_0000
 
 
 class RegisterSegmentAttributes(Bits, width=16):

@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
+from calling_parent import Parent
 from calls_made import GET, OUTPUT, SET, TRANSLATE, call, element, family, get, reps, set_one, words
 from machines import CODE, DATA_0, TABLES, SmallMachine
 
 from minihv.hypervisor.call_form import SELF
-from minihv.hypervisor.vp import REGISTER_NAMES, SEGMENTS, SegmentValue, VirtualProcessor
+from minihv.hypervisor.vp import REGISTER_NAMES, SEGMENTS, SegmentValue, VirtualProcessor, VpState
 from minihv.hypervisor.vp import TABLES as TABLE_REGISTERS
-from minihv.spec.hypercalls import RegisterName, Status
+from minihv.spec.hypercalls import CallCode, RegisterName, Status
 
 NUMBERS = sorted(set(REGISTER_NAMES) - {RegisterName[name.upper()] for name in (*SEGMENTS, *TABLE_REGISTERS)})
 
@@ -74,7 +75,7 @@ def test_rep_call_begins_at_its_start_index_and_counts_from_zero() -> None:
 
 def test_get_that_meets_an_unknown_register_has_done_those_before_it() -> None:
     with SmallMachine(registers={"rbx": 0xB}) as machine:
-        names = (RegisterName.CR8, RegisterName.RBX, RegisterName.CR8)
+        names = (0x1234_5678, RegisterName.RBX, 0x1234_5678)
         block = words(SELF, 0) + b"".join(name.to_bytes(4, "little") for name in names)
         assert call(machine, reps(GET, 3, 1), block) == (Status.INVALID_PARAMETER, 2)
         assert machine.read(OUTPUT + 16) == 0xB
@@ -122,3 +123,37 @@ def test_translation_of_an_address_that_is_not_canonical_finds_no_page() -> None
     machine, vp = with_entry("hlt", 0, 0x87)
     with machine:
         assert translated(vp, machine, 1 << 47) == (Status.SUCCESS, 1, 0)
+
+
+# HvCreateVp and HvDeleteVp.
+
+
+def test_vps_come_in_the_order_of_their_numbers_and_go_in_the_reverse() -> None:
+    with Parent() as parent:
+        child = parent.active()
+        create, delete = CallCode.CREATE_VP, CallCode.DELETE_VP
+        assert parent.status(create, child, 1, 0, 0) is Status.INVALID_VP_INDEX
+        for index in (0, 1):
+            assert parent.status(create, child, index, 0, 0) is Status.SUCCESS
+        assert parent.status(create, child, 1, 0, 0) is Status.INVALID_VP_INDEX
+        assert parent.status(delete, child, 0) is Status.OPERATION_DENIED
+        assert parent.status(delete, child, 2) is Status.INVALID_VP_INDEX
+        assert [parent.status(delete, child, index) for index in (1, 0)] == [Status.SUCCESS] * 2
+        assert parent.status(create, SELF, 1, 0, 0) is Status.ACCESS_DENIED
+
+
+def test_partition_has_64_vps_at_most() -> None:
+    with Parent() as parent:
+        child = parent.active(80)
+        statuses = [parent.status(CallCode.CREATE_VP, child, index, 0, 0) for index in range(65)]
+        assert statuses == [*[Status.SUCCESS] * 64, Status.INVALID_VP_INDEX]
+
+
+def test_vp_that_is_deleted_runs_no_more() -> None:
+    with Parent() as parent:
+        child = parent.boot("1: inc rbx; jmp 1b")
+        child.run()
+        vp = child.vp
+        assert parent.status(CallCode.DELETE_VP, child.id, 0) is Status.SUCCESS
+        assert vp.state is VpState.CLOSED and vp not in parent.hypervisor.scheduler.queue
+        parent.run()

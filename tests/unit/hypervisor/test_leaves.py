@@ -9,6 +9,7 @@ from minihv.hypervisor.gpa_map import READ, READ_WRITE_EXECUTE
 from minihv.hypervisor.leaves import (
     OFFSETS,
     frames_needed,
+    frames_to_unmap,
     free_tables,
     is_large_page,
     merge,
@@ -150,3 +151,24 @@ def test_all_tables_are_freed_and_no_page(memory: SystemMemory, tables: PageTabl
         tables.map(va, 0, size, RWX)
     free_tables(memory, tables.root, 4, lambda frame: memory.frames.free(HYPERVISOR, frame))
     assert memory.frames.owned_by(HYPERVISOR) == 0
+
+
+@pytest.mark.parametrize(
+    ("gpn", "count", "needed"),
+    [(0, 512, 0), (0, 511, 1), (1, 511, 1), (5, 1000, 2), (0, 1024, 0), (1024, 9, 0)],
+)
+def test_only_large_pages_at_the_edges_are_split_to_be_unmapped(
+    tables: PageTables, gpn: int, count: int, needed: int
+) -> None:
+    for va in (0, LARGE_PAGE_BYTES):
+        tables.map(va, 0, LARGE_PAGE_BYTES, RWX)
+    assert frames_to_unmap(tables, gpn, count) == needed
+
+
+def test_large_page_that_goes_as_a_whole_is_not_split(memory: SystemMemory) -> None:
+    pool = FramePool([0x1000 * number for number in range(100, 103)])
+    tables = PageTables(memory, NESTED[4], pool.allocate, pool.free)
+    tables.map(0, 0, LARGE_PAGE_BYTES, RWX)
+    pool.frames = []
+    write_small(memory, tables, 0, words(*[0] * 512))
+    assert tables.find(0) is None

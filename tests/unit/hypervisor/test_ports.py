@@ -202,6 +202,7 @@ def test_partition_that_is_deleted_takes_its_ports_and_connections_along(two: Ta
 
 def test_connection_to_a_partition_that_is_deleted_leads_to_an_invalid_port(two: Talkers) -> None:
     two.connected()
+    two.child.parent_id = 0  # else it would go with its parent
     two.machine.hypervisor.delete_partition(two.parent.id)
     assert two.ports.post(two.child.vps[0], CONNECTION, 1, b"") is Status.INVALID_PORT_ID
     assert two.ports.signal(two.child.vps[0], CONNECTION, 0) is Status.INVALID_PORT_ID
