@@ -85,11 +85,12 @@ def table(name: str) -> Register:
 
 
 def by_msr(msr: int) -> Register:
-    """A register that is also an MSR, whatever the partition's privileges are."""
+    """A register that is also an MSR, whatever the partition's privileges are; 0 where RDMSR raises #GP."""
 
     def read(vp: "VirtualProcessor") -> bytes:
         policy = POLICY[msr]
-        return number(policy.read(vp) if policy.read is not None else 0)
+        value = None if policy.read is None else policy.read(vp)
+        return number(value or 0)
 
     def write(_hypervisor: "Hypervisor", vp: "VirtualProcessor", value: bytes) -> Status:
         policy = POLICY[msr]

@@ -88,8 +88,9 @@ def test_shadow_tables_are_there_when_the_first_vp_starts_or_it_does_not() -> No
 @pytest.mark.parametrize(
     ("value", "event_injection"),
     [
-        (1 | 0x40 << 16, 0x8000_0040), (1 | 2 << 1 | 2 << 16, 0x8000_0202), (1 | 3 << 1 | 6 << 16, 0x8000_0306),
-        (1 | 3 << 1 | 1 << 4 | 13 << 16 | 8 << 32, 0x8_8000_0B0D), (0, 0),
+        (1 | 0x40 << 16, 0x8000_0040), (1 | 2 << 1 | 2 << 16, 0x8000_0202),
+        (1 | 3 << 1 | 6 << 16, 0x8000_0306), (0, 0),
+        (1 | 3 << 1 | 1 << 4 | 13 << 16 | 8 << 32, 0x8_8000_0B0D),
     ],
 )  # fmt: skip
 def test_pending_interruption_is_the_event_of_the_next_entry(value: int, event_injection: int) -> None:
@@ -99,8 +100,8 @@ def test_pending_interruption_is_the_event_of_the_next_entry(value: int, event_i
         assert child.vp.control.event_injection == event_injection
         assert parent.register(child.id, 0, PENDING) == value
         child.run()
-        vector = value >> 16 & 0x1F
-        assert child.vp.counters.exceptions[vector] == (value >> 1 & 7 == 3)
+        delivered = child.vp.counters.interrupts + sum(child.vp.counters.exceptions)
+        assert delivered == (value != 0)
 
 
 @pytest.mark.parametrize(
@@ -135,16 +136,12 @@ SIMPLE = [name for name, register in REGISTERS.items() if is_number(name, regist
 
 @pytest.mark.parametrize("name", SIMPLE, ids=lambda name: f"{name:#x}")
 def test_register_is_read_as_it_was_written(name: int) -> None:
+    unit = 1 << 64 | 1 << 48 if name in (RegisterName.IDTR, RegisterName.GDTR) else 1
     with Parent() as parent:
         child = parent.boot("hlt")
-        before = parent.register(child.id, 0, name)
-        for value in (1, 0, before):
-            placed = value << 64 | value << 48 if name in (RegisterName.IDTR, RegisterName.GDTR) else value
-            assert (
-                parent.registers(child.id, 0, (name, placed.to_bytes(17, "little")[:16]))[0] is Status.SUCCESS
-            )
-            if value != before:
-                assert parent.register(child.id, 0, name) == placed
+        for value in (unit, 0):
+            assert parent.registers(child.id, 0, (name, value.to_bytes(16, "little"))) == (Status.SUCCESS, 1)
+            assert parent.register(child.id, 0, name) == value
         assert child.vp.state is VpState.SUSPENDED
 
 
