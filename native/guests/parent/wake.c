@@ -20,8 +20,7 @@ void wake_begin(void)
     synic_enable(&synic);
     for (uint32_t source = WAKE_INTERCEPT; source <= WAKE_EVENT; source++)
         sint_set(source, (uint8_t)(WAKE_VECTOR + source), SINT_AUTO_EOI);
-    if (cpuid(LEAF_FEATURES, 0).eax & 1 << 3)
-        wrmsr(MSR_STIMER0_CONFIG, (uint64_t)WAKE_TIMER << 16 | TIMER_AUTO_ENABLE);
+    wrmsr(MSR_STIMER0_CONFIG, (uint64_t)WAKE_TIMER << 16 | TIMER_AUTO_ENABLE);
 }
 
 void wake_note(uint64_t vector)
