@@ -38,6 +38,11 @@ def lone_program_names() -> list[str]:
     return [entry["name"] for entry in described if not entry.get("parent", False)]
 
 
+def child_program_names() -> list[str]:
+    """Those that are for a child of a parent."""
+    return sorted(set(program_names()) - set(lone_program_names()))
+
+
 @cache
 def built() -> Path:
     """A folder with every image, built once for a run of the tests."""

@@ -5,9 +5,11 @@
 // then calls integration_serve whenever something may have come:
 //
 //     integration_open(&choices);
-//     while (!integration_state()->is_to_shut_down) {
+//     for (;;) {
+//         integration_serve(); // first: the host may have asked while the channels were opened
+//         if (integration_state()->is_to_shut_down)
+//             break;
 //         vmbus_idle();
-//         integration_serve();
 //     }
 //     integration_close();
 //     shutdown(0);

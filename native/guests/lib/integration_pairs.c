@@ -168,7 +168,7 @@ bool integration_value(const char *key, char *ret, uint32_t capacity)
         return false;
     uint32_t count = 0;
     for (; count + 1 < capacity && 2 * count < pair->record.value_bytes; count++)
-        ret[count] = (char)pair->record.value[2 * count];
+        ret[count] = (char)pair->record.value[2ULL * count];
     ret[count] = '\0';
     return true;
 }

@@ -85,7 +85,7 @@ struct vmbus_offer {
 
 // --- the bus ---
 
-// Sets up hypercall page, APIC and SynIC of this VP, agrees on the newest version not above
+// Sets up hypercall page and SynIC of this VP, agrees on the newest version not above
 // `newest` that the host speaks, and waits for the list of offers.
 enum vmbus_outcome vmbus_connect(uint32_t newest);
 
@@ -128,7 +128,6 @@ struct vmbus_channel {
     struct mhv_ring from_host;
     uint32_t gpadl;
     bool is_masked; // the host was asked not to signal
-    bool is_corrupt;
 };
 
 // `offer` may be NULL, which is VMBUS_NO_OFFER. The rings are zeroed, lent to the host, and the
@@ -199,10 +198,11 @@ struct vmbus_packet {
     uint32_t payload_bytes; // a multiple of 8: the ring does not know the exact length
 };
 
-// The next packet is copied to `buffer`, checked there, and is gone from the ring. While packets
-// come the host is asked not to signal; with VMBUS_EMPTY it is asked to signal again, and the ring
-// was looked at once more after that, so that nothing is missed. VMBUS_TOO_LONG: `payload_bytes`
-// says what the buffer must hold.
+// The next packet is copied to `buffer`, checked there, and is gone from the ring. The buffer is a
+// multiple of 8, and 16 bytes larger than the longest payload, for the header. While packets come
+// the host is asked not to signal; with VMBUS_EMPTY it is asked to signal again, and the ring was
+// looked at once more after that, so that nothing is missed: receive until then. VMBUS_TOO_LONG:
+// `payload_bytes` says how large the buffer must be.
 enum vmbus_outcome vmbus_receive(struct vmbus_channel *channel, void *buffer, uint32_t buffer_bytes,
                                  struct vmbus_packet *ret);
 

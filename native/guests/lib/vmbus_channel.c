@@ -24,7 +24,7 @@ static void make_ring(struct mhv_ring *ring, uint8_t *memory, uint32_t page_coun
 
 static void make_rings(struct vmbus_channel *channel, struct vmbus_rings rings)
 {
-    uint8_t *from_host = (uint8_t *)rings.memory + (1 + rings.to_host_pages) * PAGE_BYTES;
+    uint8_t *from_host = (uint8_t *)rings.memory + (1ULL + rings.to_host_pages) * PAGE_BYTES;
 
     memset(rings.memory, 0,
            (uint64_t)(2 + rings.to_host_pages + rings.from_host_pages) * PAGE_BYTES);

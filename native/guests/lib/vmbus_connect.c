@@ -1,6 +1,5 @@
 // Connects to the host: the newest version that both know, then the list of offers.
 
-#include "lib/apic.h"
 #include "lib/memory.h"
 #include "lib/traps.h"
 #include "lib/vmbus_bus.h"
@@ -22,7 +21,6 @@ static bool prepare_vp(void)
 {
     if (!hypercall_page_is_enabled() && !hypercall_page_enable((uint64_t)hypercall_code))
         return false;
-    apic_enable();
     synic_enable(&synic);
     set_trap_handler(VMBUS_VECTOR, vmbus_on_interrupt);
     sint_set(VMBUS_SINT, VMBUS_VECTOR, SINT_AUTO_EOI);

@@ -12,9 +12,11 @@ static _Alignas(4096) uint8_t ring_memory[2 * (1 + RING_PAGES) * 4096];
 static struct vmbus_channel channel;
 static char line[LINE_BYTES + 1];
 static uint32_t line_bytes;
+static bool is_open;
 
 static void give_up(void)
 {
+    is_open = false;
     console_redirect(NULL);
     line[line_bytes] = '\0';
     print(line);
@@ -39,11 +41,13 @@ static void send_line(void)
 
 static void write(const char *text)
 {
-    for (; *text != '\0'; text++) {
+    for (; *text != '\0' && is_open; text++) {
         line[line_bytes++] = *text;
         if (*text == '\n' || line_bytes == LINE_BYTES)
             send_line();
     }
+    if (!is_open)
+        print(text); // the rest, through the port
 }
 
 static void flush(void)
@@ -60,7 +64,8 @@ enum vmbus_outcome vmbus_console_open(void)
     const enum vmbus_outcome outcome =
         vmbus_open(&channel, vmbus_find_offer(&INTERFACE_CONSOLE, 0), rings);
 
-    if (outcome == VMBUS_OK)
+    is_open = outcome == VMBUS_OK;
+    if (is_open)
         console_redirect(&way);
     return outcome;
 }
@@ -69,13 +74,14 @@ uint32_t vmbus_console_read(char *ret, uint32_t capacity)
 {
     static _Alignas(8) uint8_t buffer[INPUT_BYTES];
     struct vmbus_packet packet;
+    const uint8_t *text = NULL;
     uint32_t byte_count = 0;
 
-    if (vmbus_receive(&channel, buffer, sizeof(buffer), &packet) != VMBUS_OK)
-        return 0;
-    const uint8_t *text = pipe_message(&packet, &byte_count);
-    if (!text)
-        return 0;
+    while (!text || byte_count == 0) {
+        if (vmbus_receive(&channel, buffer, sizeof(buffer), &packet) != VMBUS_OK)
+            return 0;
+        text = pipe_message(&packet, &byte_count);
+    }
     byte_count = byte_count < capacity ? byte_count : capacity;
     memcpy(ret, text, byte_count);
     return byte_count;
@@ -84,6 +90,7 @@ uint32_t vmbus_console_read(char *ret, uint32_t capacity)
 enum vmbus_outcome vmbus_console_close(void)
 {
     flush();
+    is_open = false;
     console_redirect(NULL);
     return vmbus_close(&channel);
 }

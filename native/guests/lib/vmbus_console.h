@@ -9,7 +9,7 @@
 enum vmbus_outcome vmbus_console_open(void);
 
 // What was typed outside: at most `capacity` bytes of it, without waiting. Returns how many; a
-// message that does not fit is cut.
+// message that does not fit is cut. Call it until it returns 0, and then sleep.
 uint32_t vmbus_console_read(char *ret, uint32_t capacity);
 
 // All that was printed has arrived, and print() goes through the port.

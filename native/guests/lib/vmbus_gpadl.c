@@ -26,7 +26,8 @@ static enum vmbus_outcome post_header(uint32_t relid, uint32_t gpadl, uint64_t f
 
     for (uint32_t i = 0; i < here; i++)
         message.pfns[i] = first_pfn + i;
-    return vmbus_post(&message, offsetof(struct vmbus_gpadl_header, pfns) + 8 * here);
+    return vmbus_post(&message,
+                      offsetof(struct vmbus_gpadl_header, pfns) + sizeof(uint64_t) * here);
 }
 
 static enum vmbus_outcome post_body(uint32_t gpadl, uint32_t number, uint64_t first_pfn,
@@ -37,7 +38,8 @@ static enum vmbus_outcome post_body(uint32_t gpadl, uint32_t number, uint64_t fi
 
     for (uint32_t i = 0; i < page_count; i++)
         message.pfns[i] = first_pfn + i;
-    return vmbus_post(&message, offsetof(struct vmbus_gpadl_body, pfns) + 8 * page_count);
+    return vmbus_post(&message,
+                      offsetof(struct vmbus_gpadl_body, pfns) + sizeof(uint64_t) * page_count);
 }
 
 static enum vmbus_outcome post_pages(uint32_t relid, uint32_t gpadl, uint64_t first_pfn,
