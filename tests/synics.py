@@ -52,6 +52,8 @@ class Controller:
         self.memory = SystemMemory(4 * MIB)
         self.space = GpaSpace(self.memory, 7)
         self.space.add_ram(RAM)
+        self.base = self.space.spa_of(0) or 0
+        """RAM is one run from here, and stays when it is hidden or taken away."""
         self.apic = WrittenApic()
         self.synic = Synic(self.space, self.apic)
         if enabled:
@@ -68,7 +70,7 @@ class Controller:
 
     def slot(self, sint: int = SINT) -> MessageSlot:
         """A copy of the slot of ``sint``."""
-        return MessageSlot(bytearray(self.space.read(SIMP + sint * SLOT_BYTES, SLOT_BYTES)))
+        return MessageSlot(bytearray(self.memory.read(self.base + SIMP + sint * SLOT_BYTES, SLOT_BYTES)))
 
     def empty(self, sint: int = SINT) -> None:
         """The guest has read the slot: its type is 0, and the rest as it was."""
@@ -86,7 +88,7 @@ class Controller:
 
     def flags(self, sint: int = SINT) -> set[int]:
         """The event flags of ``sint`` that are set."""
-        raw = int.from_bytes(self.space.read(SIEFP + sint * SLOT_BYTES, SLOT_BYTES), "little")
+        raw = int.from_bytes(self.memory.read(self.base + SIEFP + sint * SLOT_BYTES, SLOT_BYTES), "little")
         return {flag for flag in range(8 * SLOT_BYTES) if raw >> flag & 1}
 
     def clear_flags(self, sint: int = SINT) -> None:
