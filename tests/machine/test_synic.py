@@ -140,7 +140,7 @@ def test_child_posts_a_hundred_messages_and_its_parent_gets_them_in_order(
         assert posts == 100 + sender.read("r13") and sender.read("r13") > 0
 
 
-@pytest.mark.parametrize("eoi", [False])
+@pytest.mark.parametrize("eoi", [False, True])
 def test_receiver_that_is_quick_needs_no_eom(eoi: bool) -> None:
     source = PARENT_VECTOR if eoi else AUTO_EOI | PARENT_VECTOR
     with Family(receiver(source), POST, taker(eoi=eoi)) as family:
@@ -157,6 +157,16 @@ def test_messages_that_wait_cost_an_eom_each_but_for_the_last() -> None:
         family.start(rbx=10)
         assert family.received() == list(range(10))
         assert family.since(family.parent) == {"HLT": 1, "MSR": 9}
+
+
+def test_eoi_delivers_what_waits_when_a_guest_does_not_write_eom() -> None:
+    handler = "mov rax, [0x20210]; mov [r12 * 8 + 0x30000], rax; inc r12; mov dword ptr [0x20200], 0;"
+    handlers = {PARENT_VECTOR: handler + EOI + "iretq"}
+    with Family(receiver(PARENT_VECTOR), POST, handlers) as family:
+        family.connect(MESSAGE, family.parent, family.child)
+        family.start(rbx=10)
+        assert family.received() == list(range(10))
+        assert family.since(family.parent) == {"HLT": 1, "MSR": 10}
 
 
 def test_message_that_nobody_takes_stays_in_its_slot_and_the_others_in_the_queue() -> None:
