@@ -212,10 +212,10 @@ class RingWriter(RingEnd):
         self.ask(needed)
         if self.reason is None:
             self.refresh()
-        result = self.make_room(needed)
-        if not isinstance(result, Full):
-            self.ask(0)
-        return result
+        if self.reason is None and needed >= self.free_bytes:
+            return Full(needed)
+        self.ask(0)
+        return Ok() if self.reason is None else Corrupt(self.reason)
 
     def ask(self, needed: int) -> None:
         """Lets the receiver signal when more than ``needed`` bytes are free; never, when it is 0."""

@@ -283,15 +283,16 @@ bool mhv_ring_commit_read(struct mhv_ring *ring)
     if (before == ring->published)
         return false;
     ring->decided = ring->published;
+    // relaxed: it is what it is from the begin on, or a lie.
     if (!(load_relaxed(&ring->control->features) & 1u << MHV_RING_FEATURES_PENDING_SEND_SIZE))
         return false;
     // store of read_index, then load of pending_send_size: pairs with the barrier in
     // mhv_ring_await_room.
     full_barrier(OUT_BEFORE_PENDING);
-    // acquire: pairs with the barrier of the sender's last commit, so that write_index is at least
-    // what it was when the sender found no room.
+    // relaxed, as write_index below: if the sender sleeps, its barrier was before the one above, so
+    // both are at least what they were then.
     const uint32_t pending =
-        load_acquire(&ring->control->pending_send_size, TAKE_PENDING) & ~(uint32_t)(UNIT - 1);
+        load_relaxed(&ring->control->pending_send_size) & ~(uint32_t)(UNIT - 1);
     if (pending == 0)
         return false;
     const uint32_t in = load_relaxed(&ring->control->write_index);

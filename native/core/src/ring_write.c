@@ -145,9 +145,10 @@ bool mhv_ring_commit_write(struct mhv_ring *ring)
         // relaxed: a receiver that still sees the wish signals once too often.
         store_relaxed(&ring->control->pending_send_size, 0);
     }
-    // store of write_index, then load of what the receiver said: pairs with the barrier in
-    // mhv_ring_unmask.
+    // store of write_index, then loads of what the receiver said: pairs with the barrier in
+    // mhv_ring_unmask. One of the two sees what the other stored.
     full_barrier(IN_BEFORE_MASK);
+    // relaxed, both: the barrier is before either, and their order is of no matter.
     if (load_relaxed(&ring->control->interrupt_mask) != 0)
         return false;
     // The receiver sleeps only where it took the ring for empty: at an index published before.
@@ -158,18 +159,16 @@ bool mhv_ring_commit_write(struct mhv_ring *ring)
 struct mhv_ring_result mhv_ring_await_room(struct mhv_ring *ring, uint32_t needed)
 {
     ring->pending = needed;
-    // relaxed: what was published before is ordered by the barrier of its commit; see TAKE_PENDING.
+    // relaxed: the barrier below orders it, and all that was published before.
     store_relaxed(&ring->control->pending_send_size, needed);
     // store of pending_send_size, then load of read_index: pairs with the barrier in
-    // mhv_ring_commit_read.
+    // mhv_ring_commit_read. One of the two sees what the other stored.
     full_barrier(PENDING_BEFORE_OUT);
     // What was known of the receiver before does not count.
-    if (ring->reason == MHV_RING_REASON_NONE)
-        refresh_out(ring);
-    const struct mhv_ring_result result = make_room(ring, needed);
-    if (result.outcome != MHV_RING_FULL) {
-        ring->pending = 0;
-        store_relaxed(&ring->control->pending_send_size, 0);
-    }
-    return result;
+    if (ring->reason == MHV_RING_REASON_NONE && refresh_out(ring) && needed >= free_bytes(ring))
+        return ended(MHV_RING_FULL, needed);
+    ring->pending = 0;
+    store_relaxed(&ring->control->pending_send_size, 0);
+    return ring->reason == MHV_RING_REASON_NONE ? ended(MHV_RING_OK, 0)
+                                                : ended(MHV_RING_CORRUPT, ring->reason);
 }
