@@ -1,11 +1,12 @@
 """The ring in C, behind the methods of the reference, and its calls for many packets at once.
 
-Stands for: ``native/core/include/minihv/ring.h``.
+Stands for: ``native/core/include/minihv/ring.h`` and ``bell.h``.
 Simplified: none known.
 Twin: ``minihv.vmbus.ring``; held equal by ``tests/twins/test_ring.py``.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,30 @@ def outcome(result: Any) -> Ok | Empty | Full | Small | TooLong | Corrupt:
         case lib.MHV_RING_CORRUPT:
             return Corrupt(Reason(result.detail))
     raise InternalError(f"An operation of the C ring ended in outcome {result.outcome}, which is none.")
+
+
+class Bell:
+    """``struct mhv_bell`` in the first 8 bytes of ``memory``, which begin as zeros and may be shared."""
+
+    def __init__(self, memory: Any) -> None:
+        self._memory = ffi.from_buffer("uint8_t[8]", memory, require_writable=True)
+        self.handle = ffi.cast("struct mhv_bell *", self._memory)
+
+    def ring(self) -> None:
+        """Wakes who waits for it: after a commit that says that the peer must be signalled."""
+        lib.mhv_bell_ring(self.handle)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait: so many looks at the ring first, then asleep."""
+
+    spins: int = 2000
+    timeout_ns: int | None = None
+
+    def to_c(self) -> Any:
+        """``struct mhv_patience``."""
+        return ffi.new("struct mhv_patience *", [self.spins, self.timeout_ns or 0])[0]
 
 
 class NativeEnd:
@@ -165,6 +190,13 @@ class NativeWriter(NativeEnd):
         assert isinstance(result, Ok | Full | Corrupt)
         return result
 
+    def wait_room(self, needed: int, bell: Bell, patience: Patience) -> Ok | Full | Corrupt:
+        """Waits for room after ``Full`` and a commit; ``Full`` again when the time is over."""
+        result = outcome(lib.mhv_ring_wait_room(self._ring, bell.handle, needed, patience.to_c()))
+        self.pages.note(0, CONTROL_BYTES)
+        assert isinstance(result, Ok | Full | Corrupt)
+        return result
+
     def _noted(self, result: Any, before: int) -> Ok | Full | TooLong | Corrupt:
         if self.pages.written is not None and self.position != before:
             end = self.position if self.position > before else self.pages.data_bytes
@@ -251,6 +283,13 @@ class NativeReader(NativeEnd):
         signal = bool(lib.mhv_ring_commit_read(self._ring))
         self.pages.note(0, CONTROL_BYTES)
         return signal
+
+    def wait_packet(self, bell: Bell, patience: Patience) -> Ok | Empty | Corrupt:
+        """Waits until a read finds something, after a commit; ``Empty`` when the time is over."""
+        result = outcome(lib.mhv_ring_wait_packet(self._ring, bell.handle, patience.to_c()))
+        self.pages.note(0, CONTROL_BYTES)
+        assert isinstance(result, Ok | Empty | Corrupt)
+        return result
 
     def mask(self) -> None:
         """As ``RingReader.mask``."""

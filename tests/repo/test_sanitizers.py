@@ -10,7 +10,9 @@ from source_tree import ROOT, copy_to, run
 # The folders of tests that reach the core most; each example costs more here, so there are fewer.
 REACHING_THE_CORE = ["tests/twins", "tests/properties", "tests/unit/paging", "tests/unit/machine"]
 # Much Python or engine with a little C, all of which other tests in these folders call too.
-HARDLY = [f"tests/properties/test_{name}.py" for name in ("tlb", "three_walkers", "stepping")]
+HARDLY = [
+    f"tests/properties/test_{name}.py" for name in ("tlb", "three_walkers", "stepping", "ring_explorer")
+]
 
 
 def sanitizer(name: str) -> str | None:
