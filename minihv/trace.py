@@ -35,13 +35,15 @@ Reader = Callable[[Event], None]
 class TraceWriter:
     """Writes events to a file: one JSON object a line, or the Chrome trace format for a ``.json`` file.
 
-    The file is made on entry as a context manager, and is whole after the exit, whatever ended the run.
+    The file is made on entry as a context manager, or for the first event if that is sooner, and is whole after
+    the exit, whatever ended the run.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._chrome = path.suffix == ".json"
         self._file: IO[str] | None = None
+        self._is_closed = False
         self._before = "\n"
 
     def __call__(self, event: Event) -> None:
@@ -53,6 +55,17 @@ class TraceWriter:
         self._before = ",\n"
 
     def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def open(self) -> None:
+        """Makes the file, if it is not there yet.
+
+        Raises:
+            ConfigurationError: it cannot be made.
+        """
+        if self._file is not None:
+            return
         try:
             self._file = self._path.open("w", encoding="utf-8")
         except OSError as reason:
@@ -62,12 +75,12 @@ class TraceWriter:
             ) from reason
         if self._chrome:
             self._write('{"displayTimeUnit": "ns", "traceEvents": [')
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         """Completes the file."""
+        self._is_closed = True
         if self._file is None:
             return
         try:
@@ -79,8 +92,10 @@ class TraceWriter:
                 raise self._unwritable(reason) from reason
 
     def _write(self, text: str) -> None:
-        if self._file is None:
-            raise InternalError("An event came before the trace was opened, or after it was closed.")
+        if self._is_closed:
+            raise InternalError("An event came after the trace was closed.")
+        self.open()
+        assert self._file is not None
         try:
             self._file.write(text)
         except OSError as reason:

@@ -109,8 +109,15 @@ def run(  # noqa: PLR0913 - one parameter for each option
         typer.Option(metavar="FILE", help="Write every event: FILE.json for Perfetto, else JSON lines."),
     ] = None,
     parent: Annotated[
-        bool, typer.Option("--parent", help="Boot a parent partition first; the guest is its child.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--parent/--no-parent", help="Boot a parent partition first; the guest is its child, or alone."
+        ),
+    ] = True,
+    shutdown_after: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Have the parent ask the guest to shut down, in virtual time."),
+    ] = None,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -132,6 +139,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         as_json,
         plain,
         parent,
+        shutdown_after,
     )
     raise typer.Exit(run_guest(options))
 

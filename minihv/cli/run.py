@@ -25,7 +25,10 @@ from minihv.trace import TraceWriter
 SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 TLB = re.compile(r"(\d{1,7})x(\d{1,7})((?:,\w+=\d{1,7})*)")
 CACHES = ("pdes", "pdptes", "pml4es", "pml5es", "nested")
+LONGEST_RUN = 1_000_000
+"""In seconds of virtual time."""
 LARGE_PAGES = ("keep", "split")
+PARTITION_COLUMNS = ("partition", "state", "blocks", "exits", "hypercalls", "interrupts")
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -46,7 +49,8 @@ class RunOptions:
     trace: Path | None
     as_json: bool
     plain: bool
-    parent: bool = False
+    parent: bool
+    shutdown_after: float | None
 
 
 def parse_size(text: str) -> int:
@@ -69,27 +73,21 @@ def run_guest(options: RunOptions) -> int:
         raise ConfigurationError(
             f"A budget is at least one block, not {options.blocks}: leave --blocks out for none."
         )
+    check_shutdown(options)
     return contained(lambda beat: perform(options, beat))
 
 
 def perform(options: RunOptions, beat: Beat) -> int:
     """The run itself."""
-    writer = TraceWriter(options.trace) if options.trace is not None else None
-    session = session_of(options)(
-        options.guest,
-        memory_bytes=parse_size(options.memory) if options.memory is not None else None,
-        vps=options.vps,
-        lps=options.lps,
-        paging=PagingMode.named(options.paging),
-        shadow=shadow_options(options),
-        tlb=parse_tlb(options.tlb) if options.tlb is not None else None,
-        trace=writer,
-    )
     with ExitStack() as stack:
-        stack.enter_context(session)
-        if writer is not None:
+        writer = None
+        if options.trace is not None:
             check_is_not_the_guest(options)
-            stack.enter_context(writer)
+            writer = TraceWriter(options.trace)
+            stack.push(writer)
+        session = stack.enter_context(begin(options, writer))
+        if writer is not None:
+            writer.open()
         watcher = Watcher(session, beat, options)
         interrupted = False
         try:
@@ -107,9 +105,37 @@ def perform(options: RunOptions, beat: Beat) -> int:
     return INTERRUPTED if interrupted else status_of(report)
 
 
-def session_of(options: RunOptions) -> type[GuestSession]:
-    """Whether the guest runs in a partition alone, or as the child of a parent."""
-    return ParentSession if options.parent else GuestSession
+def begin(options: RunOptions, trace: TraceWriter | None) -> GuestSession:
+    """The machine: with the guest in a partition alone, or as the child of a parent."""
+    session = (ParentSession if options.parent else GuestSession)(
+        options.guest,
+        memory_bytes=parse_size(options.memory) if options.memory is not None else None,
+        vps=options.vps,
+        lps=options.lps,
+        paging=PagingMode.named(options.paging),
+        shadow=shadow_options(options),
+        tlb=parse_tlb(options.tlb) if options.tlb is not None else None,
+        trace=trace,
+    )
+    if isinstance(session, ParentSession) and options.shutdown_after is not None:
+        session.shut_down_after(options.shutdown_after)
+    return session
+
+
+def check_shutdown(options: RunOptions) -> None:
+    """Refuses to have a guest shut down when nobody could ask it, or at no moment that comes."""
+    seconds = options.shutdown_after
+    if seconds is None:
+        return
+    if not options.parent:
+        raise ConfigurationError(
+            "It is the parent that asks a guest to shut down, and --no-parent leaves none: leave out one of both."
+        )
+    if not 0 <= seconds <= LONGEST_RUN:
+        raise ConfigurationError(
+            f"A guest is asked to shut down after 0 to {LONGEST_RUN:,} seconds, not {seconds:g}: "
+            "choose --shutdown-after in that range."
+        )
 
 
 def shadow_options(options: RunOptions) -> ShadowOptions:
@@ -197,20 +223,23 @@ def show(report: Report, *, plain: bool) -> None:
     """What was counted, for people."""
     status = "" if report.exit_status is None else f", status {report.exit_status}"
     print(f"\n{report.guest}: {report.stopped}{status} ({report.why})")
-    if len(report.partitions) > 1:
-        for one in report.partitions:
-            print_table(
-                f"Exits of partition {one.id} ({one.name}: {one.stopped})",
-                ("exit", "count"),
-                exit_rows(one.counters),
-                plain=plain,
-            )
-    else:
-        print_table("Exits to ring -1", ("exit", "count"), exit_rows(report.counters), plain=plain)
+    print_table("Exits to ring -1", ("exit", "count"), exit_rows(report.counters), plain=plain)
     print_table("Counted", ("what", "count"), counted_rows(report.counters), plain=plain)
     if report.tlb is not None:
-        rows = [(name.replace("_", " "), count) for name, count in asdict(report.tlb).items()]
-        print_table("The modelled TLB", ("what", "count"), rows, plain=plain)
+        fills = [(name.replace("_", " "), count) for name, count in asdict(report.tlb).items()]
+        print_table("The modelled TLB", ("what", "count"), fills, plain=plain)
+    if len(report.partitions) > 1:
+        rows = [partition_row(one) for one in report.partitions]
+        print_table("All partitions", PARTITION_COLUMNS, rows, plain=plain)
+
+
+def partition_row(one: PartitionReport) -> tuple[object, ...]:
+    """One partition beside the others."""
+    calls = sum(one.counters.hypercalls.values())
+    return (
+        *(f"{one.id} {one.name}", one.stopped, one.counters.blocks, one.counters.exits_total),
+        *(calls, one.counters.interrupts),
+    )
 
 
 def exit_rows(counters: Counters) -> list[tuple[str, int]]:

@@ -14,6 +14,7 @@ from minihv.errors import ConfigurationError
 from minihv.guests.boot import InitialState, boot, check_memory, check_vps
 from minihv.guests.catalogue import find_guest
 from minihv.guests.image import Image, load_image
+from minihv.hypervisor.alarms import NEVER
 from minihv.hypervisor.hypercalls import call_name
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.partition import Partition
@@ -59,7 +60,10 @@ class PartitionReport(msgspec.Struct, kw_only=True):
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """A run: what stopped it, what the guest printed, and all that was counted."""
+    """A run: what stopped the guest, what it printed, and all that was counted of it.
+
+    ``partitions`` has the same of each partition of the machine.
+    """
 
     guest: str
     stopped: str
@@ -158,7 +162,7 @@ class GuestSession:
             why=mine.why,
             exit_status=mine.exit_status,
             console=self.partition.console.decode("utf-8", "replace"),
-            counters=add_up([vp.counters for one in self.hypervisor.partitions.values() for vp in one.vps]),
+            counters=mine.counters,
             tlb=None if self.tlb is None else self.tlb.counters,
             partitions=partitions,
         )
@@ -203,7 +207,7 @@ def stop_reason(partition: Partition) -> tuple[str, str]:
         return "triple_fault", reasons
     if partition.is_shut_down:
         return "shutdown", partition.why
-    if VpState.READY in states:
+    if VpState.READY in states or (VpState.IDLE in states and partition.hypervisor.alarms.next_due != NEVER):
         return "budget", "the block budget is used up"
     if VpState.SUSPENDED in states:
         return "stuck", reasons

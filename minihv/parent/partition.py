@@ -8,6 +8,7 @@ Next: ``minihv.parent.session``
 
 import struct
 
+from minihv.devices.synthetic.shutdown import ShutdownAnswer
 from minihv.errors import ConfigurationError, InternalError
 from minihv.guests.catalogue import IMAGES
 from minihv.guests.image import Image, load_image
@@ -130,6 +131,14 @@ class ParentPartition:
         """``child`` is no more, whatever it was doing, and every page it had is the parent's again."""
         steps = self._destroy(child.id, child.plan.vp_count)
         self.wait_for(self.orders.submit(f"delete {child.name}", steps, awaited=True))
+
+    def shut_down(self, child: Child, reason: str, *, restart: bool = False) -> ShutdownAnswer:
+        """Asks the guest of ``child`` to end itself; it hears of it when the machine runs.
+
+        Raises:
+            ConfigurationError: the reason is too long for the message.
+        """
+        return self.vmbus.shut_down(self.bus_of(child), reason, restart=restart)
 
     def wait_for(self, job: Job) -> object:
         """Runs the machine until ``job`` is done; what it returned.

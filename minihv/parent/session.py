@@ -6,12 +6,18 @@ Next: ``minihv.cli.run``
 
 from collections.abc import Callable
 
+from minihv.devices.synthetic.service import SECOND
+from minihv.devices.synthetic.shutdown import TIMEOUT_SECONDS, ShutdownOutcome
 from minihv.guests.image import Image
 from minihv.guests.session import GuestSession, Report
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.vp import VpState
+from minihv.machine import clock
 from minihv.machine.shadow import ShadowOptions
 from minihv.parent.partition import ParentPartition, parent_bytes, system_bytes
+
+TURNED_OFF = 1
+"""The exit status of a guest that did not end by itself."""
 
 
 class ParentSession(GuestSession):
@@ -31,6 +37,34 @@ class ParentSession(GuestSession):
         self.hypervisor.run(blocks, progress)
         self.parent.check()
         return self.report()
+
+    def shut_down_after(self, seconds: float) -> None:
+        """Has the guest asked to shut down when so much virtual time has passed from now on.
+
+        One that does not listen, or is not done a minute later, is turned off.
+        """
+        self._at(seconds, lambda: self._ask(seconds))
+
+    def _ask(self, seconds: float) -> None:
+        if self._has_ended:
+            return
+        answer = self.parent.shut_down(self.child, "The time is over.")
+        if answer.outcome is ShutdownOutcome.NO_CONTACT:
+            self._turn_off(f"after {seconds:g} s, because {answer.outcome.value} to the shutdown service")
+        else:
+            self._at(TIMEOUT_SECONDS, lambda: self._turn_off(f"{TIMEOUT_SECONDS} s after it was asked to"))
+
+    def _turn_off(self, why: str) -> None:
+        if not self._has_ended:
+            self.partition.shut_down(TURNED_OFF, f"it was turned off {why}")
+
+    @property
+    def _has_ended(self) -> bool:
+        return self.partition.has_stopped or all(vp.state is VpState.HALTED for vp in self.partition.vps)
+
+    def _at(self, seconds: float, what: Callable[[], None]) -> None:
+        due = self.hypervisor.now + clock.blocks_until(round(seconds * SECOND))
+        self.hypervisor.alarms.set(self, due, lambda _: what())
 
     def report(self) -> Report:
         """What has happened so far."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
 from minihv.devices.synthetic.service import Service
+from minihv.devices.synthetic.shutdown import Shutdown, ShutdownAnswer, ShutdownOutcome
 from minihv.errors import ConfigurationError
 from minihv.parent import calls
 from minihv.parent import port_numbers as numbers
@@ -157,6 +158,16 @@ class VmbusService:
         relid = bus.server.offer(offer, service)
         bus.services[relid] = service
         return relid
+
+    def shut_down(self, bus: ChildBus, reason: str, *, restart: bool = False) -> ShutdownAnswer:
+        """Asks the guest behind ``bus`` to end itself; what has come of it so far."""
+        service = next((one for one in bus.services.values() if isinstance(one, Shutdown)), None)
+        if service is None:
+            return ShutdownAnswer(ShutdownOutcome.NO_CONTACT)
+        self._tell_time(bus, [service])
+        answer = service.request(reason, restart=restart)
+        self.drain(bus)
+        return answer
 
     # What the kernel tells.
 

@@ -21,8 +21,7 @@ def test_every_installed_image_can_be_loaded() -> None:
 
 @pytest.mark.parametrize("name", program_names())
 def test_installed_program_prints_what_its_sources_promise(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "minihv", "run", name, "--json"], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "minihv", "run", name, "--json", "--shutdown-after", "7"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["console"] == (PROGRAMS / name / "expected.txt").read_text()

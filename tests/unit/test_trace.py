@@ -1,5 +1,6 @@
 import errno
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,19 @@ def test_disk_that_is_full_is_a_sentence(tmp_path: Path, events: list[Event]) ->
     )
 
 
-def test_event_without_a_file_is_a_bug(tmp_path: Path) -> None:
+def test_first_event_makes_the_file(tmp_path: Path) -> None:
+    trace = TraceWriter(tmp_path / "t.jsonl")
+    assert not (tmp_path / "t.jsonl").exists()
+    with ExitStack() as stack:
+        stack.push(trace)
+        trace(OUT)
+        trace.open()
+    assert len((tmp_path / "t.jsonl").read_text().splitlines()) == 1
+
+
+def test_event_after_the_end_is_a_bug(tmp_path: Path) -> None:
+    with TraceWriter(tmp_path / "t.json") as trace:
+        pass
     with pytest.raises(InternalError) as wrong:
-        TraceWriter(tmp_path / "t.json")(OUT)
-    assert str(wrong.value) == "An event came before the trace was opened, or after it was closed."
+        trace(OUT)
+    assert str(wrong.value) == "An event came after the trace was closed."

@@ -68,7 +68,7 @@ def test_death_of_the_engine_is_one_line_on_standard_error_and_status_70(
         faulthandler.disable()
         os.kill(os.getpid(), signal.SIGSEGV)
 
-    monkeypatch.setattr("minihv.guests.session.GuestSession.run", die)
+    monkeypatch.setattr("minihv.parent.session.ParentSession.run", die)
     done = minihv("run", "01_hello")
     assert (done.status, done.out) == (70, "")
     assert done.err == (

@@ -92,6 +92,16 @@ REFUSALS = {
     "allow more with --shadow-frames.",
     ("1", "--blocks", "0"): "A budget is at least one block, not 0: leave --blocks out for none.",
     ("1", "--blocks", "-5"): "A budget is at least one block, not -5: leave --blocks out for none.",
+    (
+        "1",
+        "--no-parent",
+        "--shutdown-after",
+        "1",
+    ): "It is the parent that asks a guest to shut down, and --no-parent leaves none: leave out one of both.",
+    ("1", "--shutdown-after", "-1"): "A guest is asked to shut down after 0 to 1,000,000 seconds, not -1: "
+    "choose --shutdown-after in that range.",
+    ("1", "--shutdown-after", "nan"): "A guest is asked to shut down after 0 to 1,000,000 seconds, not nan: "
+    "choose --shutdown-after in that range.",
     ("1", "--trace", "/no/x"): "A trace is written to a file that can be made, and /no/x cannot "
     "(No such file or directory): choose another name.",
     ("1", "--trace", "/"): "A trace is written to a file that can be made, and / cannot "
@@ -182,10 +192,10 @@ def test_json_has_exactly_its_fields(minihv: CommandLine) -> None:
         "tlb",
     }
     assert set(report["counters"]) == COUNTERS
-    assert [set(one) for one in report["partitions"]] == [
-        {"id", "name", "stopped", "why", "exit_status", "counters"}
-    ]
-    assert report["partitions"][0]["counters"] == report["counters"]
+    fields = {"id", "name", "stopped", "why", "exit_status", "counters"}
+    assert [set(one) for one in report["partitions"]] == [fields, fields]
+    assert [one["name"] for one in report["partitions"]] == ["parent", "02_discovery"]
+    assert report["partitions"][1]["counters"] == report["counters"]
 
 
 def test_json_is_all_that_is_printed(minihv: CommandLine) -> None:
@@ -222,9 +232,59 @@ def test_end_of_the_guest_is_named_and_is_the_status(
 
 
 def test_budget_is_kept_to_the_block(minihv: CommandLine, guest: GuestWriter) -> None:
-    report = json.loads(minihv("run", guest(FOR_EVER), "--blocks", "12345", "--json").out)
+    report = json.loads(minihv("run", guest(FOR_EVER), "--no-parent", "--blocks", "12345", "--json").out)
     assert report["counters"]["blocks"] == 12345
     assert report["why"] == "the block budget is used up"
+
+
+def test_budget_is_that_of_all_partitions(minihv: CommandLine, guest: GuestWriter) -> None:
+    def blocks(budget: int) -> int:
+        report = json.loads(minihv("run", guest(FOR_EVER), "--blocks", str(budget), "--json").out)
+        return sum(int(one["counters"]["blocks"]) for one in report["partitions"])
+
+    assert blocks(12345) - blocks(2345) == 10000
+
+
+def test_guest_costs_the_same_exits_with_a_parent_and_alone(minihv: CommandLine) -> None:
+    alone, child = (
+        json.loads(minihv("run", "01_hello", how, "--json").out) for how in ("--no-parent", "--parent")
+    )
+    assert child["counters"] == alone["counters"]
+    assert child["console"] == alone["console"]
+    assert [len(one["partitions"]) for one in (alone, child)] == [1, 2]
+
+
+def test_people_see_all_partitions_side_by_side(minihv: CommandLine) -> None:
+    lines = minihv("run", "01_hello", "--plain").out.splitlines()
+    at = lines.index("All partitions")
+    assert lines[at + 1].split() == ["partition", "state", "blocks", "exits", "hypercalls", "interrupts"]
+    assert lines[at + 2].split()[:3] == ["1", "parent", "idle"]
+    assert lines[at + 3].split() == ["2", "01_hello", "halted", "77", "35", "0", "0"]
+
+
+def test_guest_is_asked_to_shut_down_after_a_while(minihv: CommandLine) -> None:
+    done = minihv("run", "21_integration", "--shutdown-after", "7")
+    assert "ok      the host asked for a shutdown\n" in done.out
+    assert "21_integration: shutdown, status 0 (the guest wrote to the shutdown port)" in done.out
+    assert done.status == 0
+
+
+def test_guest_that_does_not_listen_is_turned_off(minihv: CommandLine, guest: GuestWriter) -> None:
+    report = json.loads(minihv("run", guest(FOR_EVER), "--shutdown-after", "0.01", "--json").out)
+    assert (report["stopped"], report["exit_status"]) == ("shutdown", 1)
+    assert report["why"] == (
+        "it was turned off after 0.01 s, because the guest does not listen to the shutdown service"
+    )
+
+
+def test_guest_that_ended_before_it_was_asked_is_not_asked(minihv: CommandLine) -> None:
+    report = json.loads(minihv("run", "01_hello", "--shutdown-after", "7", "--json").out)
+    assert (report["stopped"], report["exit_status"]) == ("halted", None)
+
+
+def test_guest_that_waits_for_its_next_heartbeat_used_up_a_budget(minihv: CommandLine) -> None:
+    report = json.loads(minihv("run", "21_integration", "--blocks", "300000", "--json").out)
+    assert (report["stopped"], report["why"]) == ("budget", "the block budget is used up")
 
 
 def test_last_line_of_the_console_gets_an_end(minihv: CommandLine, guest: GuestWriter) -> None:
@@ -325,7 +385,7 @@ def test_terminal_gets_colour(minihv: CommandLine) -> None:
 
 
 def test_terminal_sees_how_far_a_long_run_is(minihv: CommandLine, guest: GuestWriter) -> None:
-    shown = minihv.on_terminal("run", guest(FOR_EVER), "--blocks", "5000000")
+    shown = minihv.on_terminal("run", guest(FOR_EVER), "--no-parent", "--blocks", "5000000")
     assert "2,000,000 of 5,000,000 blocks" in shown
 
 
