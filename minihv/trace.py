@@ -35,8 +35,8 @@ Reader = Callable[[Event], None]
 class TraceWriter:
     """Writes events to a file: one JSON object a line, or the Chrome trace format for a ``.json`` file.
 
-    The file is made on entry as a context manager, or for the first event if that is sooner, and is whole after
-    the exit, whatever ended the run.
+    The file is made on entry as a context manager, or for the first event if that is sooner, and is whole
+    after the exit, whatever ended the run.
     """
 
     def __init__(self, path: Path) -> None:

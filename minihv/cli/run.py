@@ -129,7 +129,8 @@ def check_shutdown(options: RunOptions) -> None:
         return
     if not options.parent:
         raise ConfigurationError(
-            "It is the parent that asks a guest to shut down, and --no-parent leaves none: leave out one of both."
+            "It is the parent that asks a guest to shut down, and --no-parent leaves none: "
+            "leave out one of both."
         )
     if not 0 <= seconds <= LONGEST_RUN:
         raise ConfigurationError(
