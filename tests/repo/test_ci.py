@@ -19,7 +19,8 @@ def test_readme_sets_up_and_runs_in_one_line() -> None:
 
 def test_readme_sets_up_and_tests_in_one_line() -> None:
     assert commands_of_readme()[1] == (
-        "python3 -m venv .venv && .venv/bin/pip install -e '.[test,docs]' && .venv/bin/pytest"
+        "python3 -m venv .venv && .venv/bin/pip install -e '.[test,docs]' && "
+        ".venv/bin/pytest -n auto --dist loadfile"
     )
 
 
