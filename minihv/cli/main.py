@@ -258,6 +258,31 @@ def dirty(  # noqa: PLR0913 - one parameter for each option
 
 
 @app.command()
+def top(  # noqa: PLR0913 - one parameter for each option
+    guest: Annotated[
+        str | None,
+        typer.Argument(metavar="[GUEST]", help="Run this guest, and look at it; else at what runs already."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    every: Annotated[float, typer.Option(metavar="SECONDS", help="How often to look, 0.1 to 3600.")] = 1.0,
+    blocks: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=whole_number, help="Stop the guest after so many blocks."),
+    ] = None,
+    parent: Annotated[
+        bool, typer.Option("--parent/--no-parent", help="As in `run`: boot a parent partition first.")
+    ] = True,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Show the partitions, VPs and channels of machines that run."""
+    from minihv.cli.top.command import TopOptions
+    from minihv.cli.top.command import top as show_machines
+
+    raise typer.Exit(show_machines(TopOptions(guest, once, every, blocks, parent, as_json, plain)))
+
+
+@app.command()
 def guests(as_json: Json = False, plain: Plain = False) -> None:
     """List the built-in guest programs and what each shows."""
     from minihv.cli.guests import list_guests

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from minihv.eyes.lines import Line
 
 CONTROL = {
@@ -107,17 +109,25 @@ def print_table(
     if plain or find_spec("rich") is None:
         print_plain_table(title, columns, texts, right)
         return
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
+
+    Console().print(rich_table(title, columns, texts, right))
+
+
+def rich_table(
+    title: str, columns: Sequence[str], texts: Sequence[Sequence[str]], right: Sequence[bool]
+) -> "Table":
+    """The table that a terminal shows."""
+    from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    table = Table(title=escape(title), title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     for column, number in zip(columns, right, strict=True):
         table.add_column(column, justify="right" if number else "left")
     for row in texts:
         table.add_row(*map(escape, row))
-    Console().print(table)
+    return table
 
 
 def print_plain_table(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from minihv.cli.contained import INTERRUPTED, Beat, contained
 from minihv.cli.output import Progress, harmless, is_plain, print_json, print_table
+from minihv.cli.top.publisher import Publisher, view_session
 from minihv.errors import ConfigurationError, nearest
 from minihv.guests.session import Counters, GuestSession, PartitionReport, Report
 from minihv.hypervisor.tracing import vector_name
@@ -88,7 +89,8 @@ def perform(options: RunOptions, beat: Beat) -> int:
         session = stack.enter_context(begin(options, writer))
         if writer is not None:
             writer.open()
-        watcher = Watcher(session, beat, options)
+        publisher = stack.enter_context(Publisher(lambda: view_session(session)))
+        watcher = Watcher(session, beat, options, publisher)
         interrupted = False
         try:
             session.run(options.blocks, watcher.progress)
@@ -188,10 +190,11 @@ def check_is_not_the_guest(options: RunOptions) -> None:
 class Watcher:
     """Shows the guest's console as it grows, and on a terminal how far the run is."""
 
-    def __init__(self, session: GuestSession, beat: Beat, options: RunOptions) -> None:
+    def __init__(self, session: GuestSession, beat: Beat, options: RunOptions, publisher: Publisher) -> None:
         self._console = session.partition.console
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._beat = beat
+        self._publisher = publisher
         self._live = not options.as_json
         self._line = Progress(plain=options.plain or options.as_json)
         self._budget = "" if options.blocks is None else f" of {options.blocks:,}"
@@ -200,6 +203,7 @@ class Watcher:
     def progress(self, blocks: int) -> None:
         """Called between rounds."""
         self._beat()
+        self._publisher.beat()
         if self._live and len(self._console) > self._shown:
             self._show()
             sys.stdout.flush()

@@ -11,7 +11,7 @@ from command_line import COMMAND, CommandLine, GuestWriter
 
 from minihv import __version__
 
-VERBS = ("run", "walk", "map", "dirty", "guests", "doctor", "tour", "bench", "compare")
+VERBS = ("run", "top", "walk", "map", "dirty", "guests", "doctor", "tour", "bench", "compare")
 FULL = Path("/dev/full")
 
 
