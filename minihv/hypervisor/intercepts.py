@@ -233,7 +233,7 @@ def registers(vp: "VirtualProcessor") -> GeneralRegisters:
 
 def length_of(vp: "VirtualProcessor") -> int:
     """Of the instruction that exited, where the processor tells where the next one is."""
-    return (vp.control.next_rip - vp.read("rip")) & 0xF
+    return int(vp.control.next_rip - vp.read("rip")) & 0xF
 
 
 def has_error_code(vector: int) -> bool:

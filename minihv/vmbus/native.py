@@ -110,9 +110,9 @@ class NativeEnd:
         return int(self._ring.published)
 
     @property
-    def decided(self) -> int:
-        """What ``published`` was when signalling was last decided on."""
-        return int(self._ring.decided)
+    def undecided(self) -> int:
+        """Bytes that were published since signalling was last decided on, at most all of the ring."""
+        return int(self._ring.undecided)
 
     @property
     def reason(self) -> Reason | None:

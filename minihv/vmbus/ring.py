@@ -77,14 +77,16 @@ def clear(pages: RingPages) -> None:
 class RingEnd:
     """What both ends keep to themselves.
 
-    ``position`` is where this end goes on, ``published`` what the peer may know of it, ``decided`` what that
-    was when signalling was last decided on, and ``peer`` the peer's index as it was last loaded and believed.
+    ``position`` is where this end goes on, ``published`` what the peer may know of it, ``undecided`` how many
+    bytes, at most all of the ring, it learned of since signalling was last decided on, and ``peer`` the
+    peer's index as it was last loaded and believed.
     """
 
     def __init__(self, pages: RingPages, position: int = 0, peer: int = 0) -> None:
         self.pages = pages
         self.byte_count = pages.data_bytes
-        self.position = self.published = self.decided = position
+        self.position = self.published = position
+        self.undecided = 0
         self.peer = peer
         self.reason: Reason | None = None
 
@@ -95,6 +97,12 @@ class RingEnd:
     def ahead(self, index: int, step: int) -> int:
         """The index ``step`` bytes behind ``index``."""
         return (index + step) % self.byte_count
+
+    def note_published(self) -> None:
+        """What is about to be published counts as undecided on; once around is all that there is to know."""
+        total = self.undecided + self.distance(self.published, self.position)
+        self.undecided = min(total, self.byte_count)
+        self.published = self.position
 
     def load(self, offset: int) -> int:
         """A word of the control page."""
@@ -187,7 +195,7 @@ class RingWriter(RingEnd):
     def publish_write(self) -> None:
         """The receiver may see what was written."""
         if self.published != self.position:
-            self.published = self.position
+            self.note_published()
             self.store(RingControl.write_index.offset, self.position)
 
     def commit_write(self) -> bool:
@@ -195,17 +203,17 @@ class RingWriter(RingEnd):
 
         It must when it had read everything before, for then it may sleep, and has not masked signals.
         """
-        first, last = self.decided, self.published
+        before, last = self.undecided, self.published
         self.publish_write()
-        if first == self.published:
+        if not self.undecided:
             return False
-        self.decided = self.published
+        self.undecided = 0
         if self.pending:
             self.ask(0)
         if self.load(RingControl.interrupt_mask.offset):
             return False
         out = self.load(RingControl.read_index.offset)
-        return self.distance(first, out) <= self.distance(first, last)
+        return before >= self.byte_count or self.distance(out, last) & WORD <= before
 
     def await_room(self, needed: int) -> Ok | Full | Corrupt:
         """After ``Full`` and a commit: ``Ok`` when there is room by now, else the receiver will signal."""
@@ -290,7 +298,7 @@ class RingReader(RingEnd):
     def publish_read(self) -> None:
         """The sender may use the room of what was read."""
         if self.published != self.position:
-            self.published = self.position
+            self.note_published()
             self.store(RingControl.read_index.offset, self.position)
 
     def commit_read(self) -> bool:
@@ -298,20 +306,19 @@ class RingReader(RingEnd):
 
         It must when it waits for room, and there is enough now and was not before.
         """
-        before = self.decided
         self.publish_read()
-        if before == self.published:
+        freed = self.undecided
+        if not freed:
             return False
-        self.decided = self.published
+        self.undecided = 0
         if not self.load(RingControl.features.offset) & RingFeatures.PENDING_SEND_SIZE:
             return False
         pending = self.load(RingControl.pending_send_size.offset) & -UNIT
         if not pending:
             return False
         into = self.load(RingControl.write_index.offset)
-        free_before = self.byte_count - self.distance(before, into) & WORD
         free_now = self.byte_count - self.distance(self.published, into) & WORD
-        return free_before <= pending < free_now
+        return max(0, free_now - freed) <= pending < free_now
 
     def mask(self) -> None:
         """Wants no signals: it is reading anyway."""

@@ -213,14 +213,13 @@ def test_signals_that_come_before_the_flag_is_taken_are_one_interrupt() -> None:
         assert family.machine.vp.read("r12") == 1 and family.since(family.parent) == {"HLT": 1}
 
 
-def test_signal_to_a_parent_that_is_gone_ends_with_a_status() -> None:
+def test_child_that_signals_goes_with_its_parent() -> None:
     with Family(receiver(), SIGNAL + "hlt", {}) as family:
         family.connect(EVENT, family.parent, family.child)
         family.machine.run()
         family.machine.hypervisor.delete_partition(family.parent.id)
-        family.child.vps[0].state = VpState.READY
-        family.machine.hypervisor.run(10_000)
-        assert family.child.vps[0].read("rax") == Status.INVALID_PORT_ID
+        assert family.child.vps == [] and family.machine.hypervisor.partitions == {}
+        assert family.machine.hypervisor.run() == 0
 
 
 def test_hypercall_page_over_the_message_page_keeps_messages_back_until_it_is_lifted() -> None:

@@ -11,7 +11,16 @@ from source_tree import ROOT, copy_to, run
 REACHING_THE_CORE = ["tests/twins", "tests/properties", "tests/unit/paging", "tests/unit/machine"]
 # Much Python or engine with a little C, all of which other tests in these folders call too.
 HARDLY = [
-    f"tests/properties/test_{name}.py" for name in ("tlb", "three_walkers", "stepping", "ring_explorer")
+    f"tests/properties/test_{name}.py"
+    for name in (
+        "tlb",
+        "three_walkers",
+        "stepping",
+        "ring_explorer",
+        "killed_children",
+        "partition_calls",
+        "vmbus",
+    )
 ]
 
 

@@ -159,7 +159,7 @@ class Twins:
     def compare(self) -> None:
         assert self.memories[0] == self.memories[1]
         for python, c in ((self.writers[0], self.writers[1]), (self.readers[0], self.readers[1])):
-            for name in ("position", "published", "decided", "peer", "reason"):
+            for name in ("position", "published", "undecided", "peer", "reason"):
                 assert getattr(python, name) == getattr(c, name), name
 
 

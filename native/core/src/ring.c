@@ -46,7 +46,8 @@ enum mhv_status mhv_ring_attach(struct mhv_ring *ring, struct mhv_ring_control *
 
 void mhv_ring_resume(struct mhv_ring *ring, uint32_t position, uint32_t peer)
 {
-    ring->position = ring->published = ring->decided = position;
+    ring->position = ring->published = position;
+    ring->undecided = 0;
     ring->peer = peer;
 }
 

@@ -34,6 +34,15 @@ static inline uint32_t ahead(const struct mhv_ring *ring, uint32_t index, uint32
     return to >= ring->byte_count ? to - ring->byte_count : to;
 }
 
+// What is about to be published counts as undecided on; once around is all that there is to know.
+static inline void note_published(struct mhv_ring *ring)
+{
+    const uint32_t total = ring->undecided + distance(ring, ring->published, ring->position);
+
+    ring->undecided = total < ring->byte_count ? total : ring->byte_count;
+    ring->published = ring->position;
+}
+
 // Where the byte at `index` is, and in `room` how many are in one piece from there on.
 static inline uint8_t *at(const struct mhv_ring *ring, uint32_t index, uint32_t *room)
 {

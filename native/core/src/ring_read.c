@@ -269,7 +269,7 @@ void mhv_ring_publish_read(struct mhv_ring *ring)
 {
     if (ring->published == ring->position)
         return;
-    ring->published = ring->position;
+    note_published(ring);
     // release: pairs with the acquire of read_index in refresh_out, so that what was read is not
     // overwritten before.
     store_release(&ring->control->read_index, ring->position, PUBLISH_OUT);
@@ -277,12 +277,11 @@ void mhv_ring_publish_read(struct mhv_ring *ring)
 
 bool mhv_ring_commit_read(struct mhv_ring *ring)
 {
-    const uint32_t before = ring->decided;
-
     mhv_ring_publish_read(ring);
-    if (before == ring->published)
+    const uint32_t freed = ring->undecided;
+    if (freed == 0)
         return false;
-    ring->decided = ring->published;
+    ring->undecided = 0;
     // relaxed: it is what it is from the begin on, or a lie.
     if (!(load_relaxed(&ring->control->features) & 1u << MHV_RING_FEATURES_PENDING_SEND_SIZE))
         return false;
@@ -296,8 +295,9 @@ bool mhv_ring_commit_read(struct mhv_ring *ring)
     if (pending == 0)
         return false;
     const uint32_t in = load_relaxed(&ring->control->write_index);
-    return ring->byte_count - distance(ring, before, in) <= pending &&
-           ring->byte_count - distance(ring, ring->published, in) > pending;
+    const uint32_t now = ring->byte_count - distance(ring, ring->published, in);
+    const uint32_t before = now > freed ? now - freed : 0;
+    return before <= pending && now > pending;
 }
 
 void mhv_ring_mask(struct mhv_ring *ring)

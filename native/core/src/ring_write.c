@@ -125,7 +125,7 @@ void mhv_ring_publish_write(struct mhv_ring *ring)
 {
     if (ring->published == ring->position)
         return;
-    ring->published = ring->position;
+    note_published(ring);
     // release: pairs with the acquire of write_index in refresh_in, so that whoever sees the index
     // sees the packets.
     store_release(&ring->control->write_index, ring->position, PUBLISH_IN);
@@ -133,13 +133,13 @@ void mhv_ring_publish_write(struct mhv_ring *ring)
 
 bool mhv_ring_commit_write(struct mhv_ring *ring)
 {
-    const uint32_t first = ring->decided;
+    const uint32_t before = ring->undecided;
     const uint32_t last = ring->published;
 
     mhv_ring_publish_write(ring);
-    if (first == ring->published)
+    if (ring->undecided == 0)
         return false;
-    ring->decided = ring->published;
+    ring->undecided = 0;
     if (ring->pending != 0) {
         ring->pending = 0;
         // relaxed: a receiver that still sees the wish signals once too often.
@@ -153,7 +153,7 @@ bool mhv_ring_commit_write(struct mhv_ring *ring)
         return false;
     // The receiver sleeps only where it took the ring for empty: at an index published before.
     const uint32_t out = load_relaxed(&ring->control->read_index);
-    return distance(ring, first, out) <= distance(ring, first, last);
+    return before >= ring->byte_count || distance(ring, out, last) <= before;
 }
 
 struct mhv_ring_result mhv_ring_await_room(struct mhv_ring *ring, uint32_t needed)

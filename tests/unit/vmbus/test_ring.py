@@ -147,6 +147,39 @@ class TestSignals:
         ring.writer.write(Packet(6, b""))
         assert ring.writer.commit_write()
 
+    def test_commit_decides_for_more_than_a_round_of_what_was_published(self, ring: Ring) -> None:
+        for _ in range(3):
+            ring.writer.write(Packet(6, bytes(1000)))
+            ring.writer.publish_write()
+            ring.reader.read()
+            ring.reader.commit_read()
+        assert not ring.reader.unmask()  # it sleeps at 3072 of 4096
+        ring.writer.write(Packet(6, bytes(2000)))
+        ring.writer.publish_write()
+        ring.writer.write(Packet(6, b""))
+        assert ring.writer.commit_write()
+
+    def test_commit_that_comes_a_whole_round_later_decides(self, ring: Ring) -> None:
+        packets = ring.writer.byte_count // 1024
+        for _ in range(packets):
+            ring.writer.write(Packet(6, bytes(1000)))
+            ring.writer.publish_write()
+            ring.reader.read()
+            ring.reader.publish_read()
+        assert ring.writer.published == 0
+        assert not ring.reader.unmask()
+        assert ring.writer.commit_write()
+
+    def test_room_given_back_over_a_whole_round_wakes_a_sender_that_waits(self, ring: Ring) -> None:
+        for _ in range(ring.writer.byte_count // 1024):
+            ring.writer.write(Packet(6, bytes(1000)))
+            ring.writer.publish_write()
+            ring.reader.read()
+            ring.reader.publish_read()
+        ring.writer.await_room(ring.fill().needed)
+        ring.reader.read()
+        assert ring.reader.commit_read()
+
     def test_room_that_is_waited_for_wakes_the_sender_once(self, ring: Ring) -> None:
         needed = ring.fill().needed
         assert ring.writer.await_room(needed) == Full(1000)

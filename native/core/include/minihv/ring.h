@@ -143,7 +143,7 @@ struct mhv_ring {
     uint32_t byte_count;              // of the data
     uint32_t position;                // where this end reads or writes next
     uint32_t published;               // what the peer may know of it
-    uint32_t decided;                 // what it was when signalling was last decided on
+    uint32_t undecided;               // bytes of that, at most all, since signalling was decided on
     uint32_t peer;                    // the peer's index as it was last loaded, checked
     uint32_t pending;                 // sender: what pending_send_size has
     uint32_t reason;                  // not 0: corrupt
