@@ -28,7 +28,8 @@ exclude_patterns = ["_build"]
 nitpicky = False
 
 autodoc_member_order = "bysource"
-toc_object_entries = False  # every page repeats the tree, and thousands of functions make that most of a build
+# Every page repeats the tree, and thousands of functions in it were half of a build.
+toc_object_entries = False
 # The builtin `type` in a signature is not one of the seven layout fields that standards call "type".
 suppress_warnings = ["ref.python"]
 autodoc_typehints = "signature"

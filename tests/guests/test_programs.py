@@ -48,21 +48,27 @@ def promised(name: str, what: str) -> dict[str, int]:
     return {key.strip(): int(count) for key, count in (row.strip("|").split("|") for row in rows)}
 
 
-SLOW = ("13_small_pages", "14_large_pages", "15_fork", "16_remap", "17_address_spaces")
-"""Of misses and faults alone: the Python core takes ten seconds and more for each."""
+UNSYNC: Mode = (PagingMode.SHADOW, ShadowPolicy.UNSYNC)
+SLOW = {
+    "13_small_pages": SLAT,
+    "14_large_pages": UNSYNC,
+    "15_fork": SLAT,
+    "16_remap": UNSYNC,
+    "17_address_spaces": SLAT,
+}
+"""Of misses and faults alone: the Python core takes ten seconds and more for each, so one mode has to do."""
 
 
 def ways() -> list[Any]:
-    """Every program in every mode on both cores; on the Python core the slow ones under one policy."""
+    """Every program in every mode on both cores; on the Python core the slow ones in one."""
     return [
         pytest.param(
             *(name, mode, core),
             id="-".join((name, *(part.value for part in mode), core)),
-            marks=[pytest.mark.long] if slow and mode[1:] not in ((), (ShadowPolicy.UNSYNC,)) else [],
+            marks=[pytest.mark.long] if core == "reference" and mode != SLOW.get(name, mode) else [],
         )
         for name in lone_program_names()
         for core in ("native", "reference")
-        for slow in [core == "reference" and name in SLOW]
         for mode in MODES
     ]
 

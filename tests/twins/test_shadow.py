@@ -20,7 +20,7 @@ from minihv.paging.nested import NestedMapping
 from minihv.paging.shadow import ShadowPolicy
 from minihv.testing import Shares
 
-FLOORS = {"Filled": 0.05, "Mapping": 0.05, "PageFault": 0.05, "Violation": 0.01, "Emulated": 0.001}
+FLOORS = {"Filled": 0.03, "Mapping": 0.05, "PageFault": 0.05, "Violation": 0.01, "Emulated": 0.001}
 
 
 @pytest.mark.parametrize(("page_count", "keep_large"), [(16, True), (200, True), (200, False)])
