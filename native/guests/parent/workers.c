@@ -48,6 +48,7 @@ static struct worker workers[WORKER_COUNT];
 static struct vp_area *area_of_vp;
 static uint64_t kernel_root;
 static uint32_t last_turn;
+static uint32_t ready_count; // mostly 0: a signal concerns no worker, and looks at none
 
 uint64_t workers_begin(struct vp_area *area, uint64_t root, uint64_t frames)
 {
@@ -86,6 +87,12 @@ static void build_tables(struct worker *worker)
     worker->root = tables.root;
 }
 
+static void set_ready(struct worker *worker, bool ready)
+{
+    ready_count += (uint32_t)ready - (uint32_t)worker->ready;
+    worker->ready = ready;
+}
+
 uint64_t worker_start(uint64_t child)
 {
     struct worker *worker = workers;
@@ -93,8 +100,9 @@ uint64_t worker_start(uint64_t child)
     while (worker->used)
         if (++worker == workers + WORKER_COUNT)
             return WORKER_NONE;
-    worker->used = worker->ready = true;
+    worker->used = true;
     worker->answers = false;
+    set_ready(worker, true);
     worker->child = child;
     build_tables(worker);
     uint8_t *mailbox = frame_of(worker, FRAME_MAILBOX);
@@ -120,7 +128,8 @@ static void end_worker(struct worker *worker)
         continue;
     if (read_cr3() == worker->root)
         write_cr3(kernel_root);
-    worker->used = worker->ready = false;
+    worker->used = false;
+    set_ready(worker, false);
 }
 
 void worker_stop(uint64_t child)
@@ -136,7 +145,8 @@ static void next_message(struct worker *worker)
 {
     struct synic_message *mailbox = (struct synic_message *)frame_of(worker, FRAME_MAILBOX);
 
-    worker->ready = worker->answers = intercept_take(&worker->waiting, mailbox);
+    worker->answers = intercept_take(&worker->waiting, mailbox);
+    set_ready(worker, worker->answers);
 }
 
 bool worker_post(const struct synic_message *message)
@@ -202,7 +212,7 @@ static void run(struct worker *worker)
 
 bool workers_run(void)
 {
-    for (uint32_t i = 1; i <= WORKER_COUNT; i++) {
+    for (uint32_t i = 1; ready_count != 0 && i <= WORKER_COUNT; i++) {
         struct worker *worker = &workers[(last_turn + i) % WORKER_COUNT];
         if (!worker->ready)
             continue;
