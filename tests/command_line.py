@@ -76,7 +76,7 @@ def start_at_terminal(*arguments: str, until: str) -> "tuple[subprocess.Popen[by
     process = subprocess.Popen(command, start_new_session=True)
     shown = ""
     while until not in shown:
-        shown += os.read(above, 4096).decode()
+        shown += os.read(above, 4096).decode(errors="replace")
     os.close(below)
     return process, above, shown
 
@@ -90,7 +90,7 @@ def read_all(terminal: int) -> str:
         except OSError:  # Linux says so when nobody has the other end any more
             part = b""
         if not part:
-            return shown.decode()
+            return shown.decode(errors="replace")
         shown += part
 
 

@@ -145,7 +145,7 @@ def test_terminal_is_drawn_in_place_and_left_with_its_cursor(
         process, terminal, shown = start_at_terminal("top", "--every", "0.1", until="\x1b[2K")
         os.write(terminal, b"\x03")
         while "\x1b[?25h" not in shown:
-            shown += os.read(terminal, 4096).decode()
+            shown += os.read(terminal, 4096).decode(errors="replace")
         assert process.wait() == 0
         os.close(terminal)
     assert "blocks/s" in shown and "Traceback" not in shown
