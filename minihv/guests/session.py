@@ -207,7 +207,12 @@ def stop_reason(partition: Partition) -> tuple[str, str]:
         return "triple_fault", reasons
     if partition.is_shut_down:
         return "shutdown", partition.why
-    if VpState.READY in states or (VpState.IDLE in states and partition.hypervisor.alarms.next_due != NEVER):
+    hypervisor = partition.hypervisor
+    if (
+        VpState.READY in states
+        or (VpState.IDLE in states and hypervisor.alarms.next_due != NEVER)
+        or (not states <= {VpState.HALTED} and hypervisor.scheduler.ready())  # others, which may wake it
+    ):
         return "budget", "the block budget is used up"
     if VpState.SUSPENDED in states:
         return "stuck", reasons

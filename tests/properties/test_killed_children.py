@@ -26,14 +26,8 @@ pytestmark = pytest.mark.skipif(NEEDS_COMPILER, reason="no C compiler is install
 
 OTHERS_ROUNDS = 12
 VICTIMS = ("20_echo", "21_integration", "22_hostile", "pokes", "crashes")
-LATEST = {
-    "20_echo": 300_000,
-    "21_integration": 400_000,
-    "22_hostile": 400_000,
-    "pokes": 60_000,
-    "crashes": 30_000,
-}
-"""In blocks of the machine; about when each victim has done all that is new."""
+BEFORE_IT_CONNECTS, LATEST = 16_000, 250_000
+"""In blocks of the machine; about when a victim is still alone, and when each has done all that is new."""
 SHARES, OF_CREATION = Shares(), Shares()
 
 
@@ -76,9 +70,15 @@ def doing(parent: ParentPartition, child: Child) -> str:
 
 
 @settings(max_examples=50)
-@given(st.sampled_from(VICTIMS), st.integers(0, 1000), st.sampled_from(PagingMode), st.booleans())
+@given(
+    st.sampled_from(VICTIMS),
+    st.sampled_from([BEFORE_IT_CONNECTS, LATEST]),
+    st.integers(0, 1000),
+    st.sampled_from(PagingMode),
+    st.booleans(),
+)
 def test_child_killed_at_any_moment_leaves_nothing_and_harms_nobody(
-    victim: str, moment: int, paging: PagingMode, twice: bool
+    victim: str, latest: int, thousandths: int, paging: PagingMode, twice: bool
 ) -> None:
     with booted(CHILD_BYTES, CHILD_BYTES, paging=paging) as parent:
         empty = footprint(parent)
@@ -87,9 +87,7 @@ def test_child_killed_at_any_moment_leaves_nothing_and_harms_nobody(
         for _ in range(1 + twice):
             child = parent.create_child("victim", CHILD_BYTES, image=image(victim), start=False)
             parent.begin(child)
-            blocks = LATEST[victim] * moment // 1000
-            if blocks:
-                parent.hypervisor.run(blocks)
+            parent.hypervisor.run(latest * thousandths // 1000)
             SHARES.add(doing(parent, child))
             parent.delete_child(child)
         left = footprint(parent)

@@ -37,10 +37,11 @@ def test_parent_is_a_partition_of_the_report_that_waits() -> None:
     assert report.counters == report.partitions[1].counters
 
 
-def test_run_goes_on_where_a_budget_ended_it() -> None:
+@pytest.mark.parametrize("blocks", [1, 10, 20, 40, 80])
+def test_run_goes_on_where_a_budget_ended_it(blocks: int) -> None:
     with ParentSession(image("01_hello")) as session:
-        first = session.run(200)
-        assert first.stopped == "budget"
+        first = session.run(blocks)
+        assert (first.stopped, first.why) == ("budget", "the block budget is used up")
         assert session.run().stopped == "halted"
 
 
