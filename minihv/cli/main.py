@@ -300,13 +300,21 @@ def doctor(as_json: Json = False, plain: Plain = False) -> None:
 
 @app.command()
 def tour(
+    act: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="[ACT]",
+            help="1: what ring -1 sees, 2: parent and VMBus; both without.",
+            show_default=False,
+        ),
+    ] = None,
     plain: Plain = False,
     pause: Annotated[bool, typer.Option("--pause", help="Wait for Enter between the scenes.")] = False,
 ) -> None:
-    """Show, on guests that run, what ring -1 sees."""
+    """Show, on machines that run, how a hypervisor works."""
     from minihv.cli.tour import play
 
-    raise typer.Exit(play(plain=plain, pause=pause))
+    raise typer.Exit(play(act, plain=plain, pause=pause))
 
 
 @app.command()

@@ -33,7 +33,11 @@ class Narrator:
         self._scenes = 0
 
     def act(self, title: str) -> None:
-        """The title of an act."""
+        """The title of an act, whose scenes are counted from 1; before it, time to read the last."""
+        if self._scenes:
+            self._wait()
+            print()
+        self._scenes = 0
         print(self._styled(title, BOLD))
         print(self._styled("=" * len(title), BOLD))
 

@@ -182,6 +182,11 @@ class OpenChannel:
         """How full the rings are: from the guest, and to the guest."""
         return ring_fill(self._from_guest), ring_fill(self._to_guest)
 
+    @property
+    def controls(self) -> tuple[RingControl, RingControl]:
+        """What the control pages say now: of the ring from the guest, and to the guest."""
+        return ring_control(self._from_guest), ring_control(self._to_guest)
+
     # What the server calls.
 
     def begin(self, user: ChannelUser) -> None:
@@ -283,11 +288,15 @@ def pieces(packet: Packet) -> Iterator[tuple[int, int]]:
             offset, left = 0, left - count
 
 
-def ring_fill(pages: RingPages) -> RingFill:
-    """What the indices say; nothing, where they cannot be."""
-    control = RingControl(
+def ring_control(pages: RingPages) -> RingControl:
+    """A copy of the control page."""
+    return RingControl(
         bytearray(pages.read(0, RingControl.features.offset)).ljust(RingControl.byte_count, b"\0")
     )
-    size = pages.data_bytes
+
+
+def ring_fill(pages: RingPages) -> RingFill:
+    """What the indices say; nothing, where they cannot be."""
+    control, size = ring_control(pages), pages.data_bytes
     into, out = control.write_index, control.read_index
     return RingFill((into - out) % size if max(into, out) < size else 0, size)

@@ -79,9 +79,9 @@ class Instruction:
         return f"{self.rip:#x}  {self.code.hex():<20}  {self.text}"
 
 
-def instruction_at(hypervisor: Hypervisor, vp: VirtualProcessor) -> Instruction:
-    """The instruction that ``vp`` executes next, read where a walk of its tables leads."""
-    rip = vp.read("rip")
+def instruction_at(hypervisor: Hypervisor, vp: VirtualProcessor, rip: int | None = None) -> Instruction:
+    """The instruction of ``vp`` at ``rip``, or the next one, read where a walk of its tables leads."""
+    rip = vp.read("rip") if rip is None else rip
     memory, guest, second = hypervisor.memory, guest_paging(vp), second_paging(vp)
     code = b""
     while len(code) < MOST_INSTRUCTION_BYTES:

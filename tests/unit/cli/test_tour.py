@@ -6,14 +6,15 @@ import pytest
 from command_line import COMMAND, CommandLine, read_all, start_at_terminal
 
 from minihv.cli import tour
-from minihv.cli.acts.act1 import SCENES
+from minihv.cli.acts import act1, act2
 from minihv.cli.narrator import Narrator
 
 
 def test_tour_plays_every_scene(minihv: CommandLine) -> None:
     done = minihv("tour")
     assert (done.status, done.err) == (0, "")
-    assert re.findall(r"^(\d)\. ", done.out, re.MULTILINE) == [str(n + 1) for n in range(len(SCENES) + 1)]
+    numbers = [str(n + 1) for act in (act1, act2) for n in range(len(act.SCENES) + 1)]
+    assert re.findall(r"^(\d)\. ", done.out, re.MULTILINE) == numbers
 
 
 def test_tour_fits_a_terminal(minihv: CommandLine) -> None:
@@ -47,12 +48,12 @@ def test_tour_on_a_terminal_may_be_plain(
 
 
 @pytest.mark.parametrize(
-    ("key", "status", "end"), [(b"\n", 0, "minihv doctor"), (b"\x03", 130, "interrupted")]
+    ("key", "status", "end"), [(b"\n", 0, "minihv top 20_echo"), (b"\x03", 130, "interrupted")]
 )
 def test_tour_waits_at_a_terminal_and_can_be_left(key: bytes, status: int, end: str) -> None:
     process, terminal, shown = start_at_terminal("tour", "--pause", until="Ctrl-C: leave")
     assert "2. " not in shown
-    os.write(terminal, key * len(SCENES))
+    os.write(terminal, key * (len(act1.SCENES) + 1 + len(act2.SCENES)))
     shown += read_all(terminal)
     os.close(terminal)
     assert process.wait() == status
@@ -64,8 +65,23 @@ def test_acts_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         tour, "ACTS", (lambda _tell: played.append("one"), lambda _tell: played.append("two"))
     )
-    assert tour.perform(Narrator(plain=True, pause=False, beat=lambda: None)) == 0
-    assert played == ["one", "two"]
+    narrator = Narrator(plain=True, pause=False, beat=lambda: None)
+    assert [tour.perform(tour.chosen(act), narrator) for act in (None, 2)] == [0, 0]
+    assert played == ["one", "two", "two"]
+
+
+def test_act_that_is_not_there_is_refused(minihv: CommandLine) -> None:
+    for act in ("0", "3"):
+        done = minihv("tour", act)
+        assert (done.status, done.out) == (2, "")
+        said = f"minihv: The tour has acts 1 to 2, not {act}: choose one of them, or none for all.\n"
+        assert done.err == said
+
+
+def test_one_act_has_its_own_scenes(minihv: CommandLine) -> None:
+    shown = minihv("tour", "2").out
+    assert shown.startswith("A parent, and a bus without wires\n")
+    assert re.findall(r"^(\d)\. ", shown, re.MULTILINE) == [str(n + 1) for n in range(len(act2.SCENES) + 1)]
 
 
 def test_module_runs_as_the_command() -> None:
