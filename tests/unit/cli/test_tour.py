@@ -9,7 +9,6 @@ from minihv.cli import tour
 from minihv.cli.acts import act1, act2
 from minihv.cli.narrator import Narrator
 
-
 PLAYED: list[Done] = []
 
 
