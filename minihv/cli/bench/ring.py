@@ -24,7 +24,7 @@ BATCH = 32
 GOALS = {(64, 1): 1.0, (256, 1): 1.0, (64, BATCH): 0.8, (256, BATCH): 1.0}
 """By bytes of a message and messages of a publication."""
 BYTES = 64
-CALL_BATCH = 512
+CALL_BATCH = 2048
 """Messages of one call from Python."""
 DATA_PAGES = 64
 FASTER_THAN_PYTHON, FROM_PYTHON = Goal("ratio", ">=", 100), Goal("ratio", ">=", 0.5)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { DATA_BYTES = 256 * 1024, CACHE_LINE = 64 };
+enum { DATA_BYTES = 256 * 1024, LUMPS = 8, CACHE_LINE = 64 };
 
 struct mhv_queue {
     struct mhv_ring_control control;
@@ -67,6 +67,18 @@ uint32_t mhv_queue_push(void *memory, const void *messages, uint32_t count)
     return pushed;
 }
 
+// Gives room back in lumps, as a driver does that reads all there is: the index of the receiver
+// lies in the cache line where it looks for the sender's.
+static void give_back(struct mhv_queue *queue, bool all)
+{
+    const struct mhv_ring *receiver = &queue->receiver;
+    const uint32_t read =
+        (receiver->position + DATA_BYTES - receiver->published) & (DATA_BYTES - 1);
+
+    if (read > 0 && (all || read >= DATA_BYTES / LUMPS))
+        mhv_ring_publish_read(&queue->receiver);
+}
+
 // Into `room` and `packets`; how many there were.
 static uint32_t take(struct mhv_queue *queue, void *room, uint32_t count)
 {
@@ -79,6 +91,7 @@ static uint32_t take(struct mhv_queue *queue, void *room, uint32_t count)
         count == 1 ? mhv_ring_read(&queue->receiver, room, MHV_QUEUE_ROOM_BYTES, &queue->packets[0])
                    : mhv_ring_read_batch(&queue->receiver, &snapshot);
 
+    give_back(queue, result.outcome == MHV_RING_EMPTY);
     return result.outcome == MHV_RING_OK      ? snapshot.count
            : result.outcome == MHV_RING_EMPTY ? 0
                                               : (uint32_t)MHV_QUEUE_CORRUPT;
@@ -89,9 +102,6 @@ uint32_t mhv_queue_pop(void *memory, void *room, uint32_t count, struct mhv_queu
     struct mhv_queue *queue = memory;
     const uint32_t found = take(queue, room, count);
 
-    if (found == 0 || found == (uint32_t)MHV_QUEUE_CORRUPT)
-        return found;
-    mhv_ring_publish_read(&queue->receiver);
     ret->first = (const uint8_t *)room + queue->packets[0].payload_offset;
     ret->stride = queue->message_bytes + MHV_QUEUE_PACKET_BYTES;
     return found;

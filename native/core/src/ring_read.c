@@ -8,13 +8,16 @@
 #include "ring_parts.h"
 
 enum { TOP_KIND = MHV_PACKET_KIND_ADDITIONAL_GPA_DIRECT, KNOWN_FLAGS = 1 };
+enum { COPY_BYTES = 1024 }; // at a time, from a ring to a snapshot
 enum { RANGES_AT = sizeof(struct mhv_gpa_direct_header), PFN_BYTES = 8, MAX_OFFSET = 4095 };
 
 // A descriptor, and the length in bytes that it gives the packet.
 struct found {
-    struct mhv_packet_descriptor descriptor;
+    uint64_t low, high; // as struct mhv_packet_descriptor
     uint32_t header_bytes;
     uint32_t length;
+    uint16_t kind;
+    uint16_t flags;
 };
 
 // Loads the sender's index, once, and believes it if it did not go back.
@@ -37,7 +40,7 @@ static bool refresh_in(struct mhv_ring *ring)
 }
 
 // Bytes that may be read, if any: `ret`.
-static struct mhv_ring_result find_bytes(struct mhv_ring *ring, uint32_t *ret)
+static inline struct mhv_ring_result find_bytes(struct mhv_ring *ring, uint32_t *ret)
 {
     if (ring->reason != MHV_RING_REASON_NONE)
         return ended(MHV_RING_CORRUPT, ring->reason);
@@ -54,30 +57,25 @@ static bool has_ranges(uint32_t kind)
     return kind == MHV_PACKET_KIND_TRANSFER_PAGES || kind == MHV_PACKET_KIND_GPA_DIRECT;
 }
 
-static struct found decode(uint64_t low, uint64_t transaction_id)
+static inline struct found decode(uint64_t low, uint64_t high)
 {
-    const struct mhv_packet_descriptor descriptor = {
-        .kind = (uint16_t)low,
-        .payload_offset8 = (uint16_t)(low >> 16),
-        .length8 = (uint16_t)(low >> 32),
-        .flags = (uint16_t)(low >> 48),
-        .transaction_id = transaction_id,
-    };
-
-    return (struct found){.descriptor = descriptor,
-                          .header_bytes = descriptor.payload_offset8 * (uint32_t)UNIT,
-                          .length = descriptor.length8 * (uint32_t)UNIT};
+    return (struct found){.low = low,
+                          .high = high,
+                          .header_bytes = (uint32_t)(uint16_t)(low >> 16) * UNIT,
+                          .length = (uint32_t)(uint16_t)(low >> 32) * UNIT,
+                          .kind = (uint16_t)low,
+                          .flags = (uint16_t)(low >> 48)};
 }
 
 // What is wrong with a descriptor that has `available` bytes, trailers included.
-static enum mhv_ring_reason descriptor_fault(const struct found *found, uint32_t available)
+static inline enum mhv_ring_reason descriptor_fault(const struct found *found, uint32_t available)
 {
-    const uint32_t kind = found->descriptor.kind;
+    const uint32_t kind = found->kind;
     const bool extended = has_ranges(kind) || kind == MHV_PACKET_KIND_GPADL;
 
     if (kind - 1 >= TOP_KIND)
         return MHV_RING_REASON_KIND;
-    if (found->descriptor.flags & ~KNOWN_FLAGS)
+    if (found->flags & ~KNOWN_FLAGS)
         return MHV_RING_REASON_FLAGS;
     if (found->header_bytes < (extended ? (uint32_t)RANGES_AT : (uint32_t)DESCRIPTOR_BYTES))
         return MHV_RING_REASON_PAYLOAD_OFFSET;
@@ -92,7 +90,7 @@ static enum mhv_ring_reason descriptor_fault(const struct found *found, uint32_t
 static enum mhv_ring_reason range_fault(const struct found *found, const uint8_t *bytes,
                                         uint32_t *range_count)
 {
-    const bool pages = found->descriptor.kind == MHV_PACKET_KIND_GPA_DIRECT;
+    const bool pages = found->kind == MHV_PACKET_KIND_GPA_DIRECT;
     struct mhv_gpa_direct_header header;
     uint64_t cursor = RANGES_AT;
 
@@ -119,20 +117,21 @@ static enum mhv_ring_reason range_fault(const struct found *found, const uint8_t
     return MHV_RING_REASON_NONE;
 }
 
-static struct mhv_ring_packet packet_of(const struct found *found, uint32_t offset)
+static inline void describe(struct mhv_ring_packet *packet, const struct found *found,
+                            uint32_t offset)
 {
-    return (struct mhv_ring_packet){
-        .transaction_id = found->descriptor.transaction_id,
-        .offset = offset,
-        .payload_offset = offset + found->header_bytes,
-        .payload_bytes = found->length - found->header_bytes,
-        .kind = found->descriptor.kind,
-        .flags = found->descriptor.flags,
-    };
+    packet->transaction_id = found->high;
+    packet->offset = offset;
+    packet->payload_offset = offset + found->header_bytes;
+    packet->payload_bytes = found->length - found->header_bytes;
+    packet->range_count = 0;
+    packet->kind = found->kind;
+    packet->flags = found->flags;
 }
 
-// Copies from the ring from `index` on.
-static void get(const struct mhv_ring *ring, uint32_t index, uint8_t *bytes, uint32_t byte_count)
+// Copies from the ring from `index` on, around its end or from another page.
+static void get_in_pieces(const struct mhv_ring *ring, uint32_t index, uint8_t *bytes,
+                          uint32_t byte_count)
 {
     while (byte_count != 0) {
         uint32_t room;
@@ -146,8 +145,21 @@ static void get(const struct mhv_ring *ring, uint32_t index, uint8_t *bytes, uin
     }
 }
 
+// The same; mostly it is one piece.
+static inline void get(const struct mhv_ring *ring, uint32_t index, uint8_t *bytes,
+                       uint32_t byte_count)
+{
+    uint32_t room;
+    const uint8_t *place = at(ring, index, &room);
+
+    if (byte_count > room)
+        get_in_pieces(ring, index, bytes, byte_count);
+    else
+        copy_from_ring(bytes, place, byte_count);
+}
+
 // The next descriptor, fetched and judged.
-static struct mhv_ring_result find_packet(struct mhv_ring *ring, struct found *found)
+static inline struct mhv_ring_result find_packet(struct mhv_ring *ring, struct found *found)
 {
     uint32_t available = 0;
     uint32_t room;
@@ -165,15 +177,16 @@ static struct mhv_ring_result find_packet(struct mhv_ring *ring, struct found *f
 }
 
 // Copies a packet whose descriptor was found, and passes it.
-static struct mhv_ring_result take(struct mhv_ring *ring, const struct found *found,
-                                   uint8_t *buffer, struct mhv_ring_packet *packet)
+static inline struct mhv_ring_result take(struct mhv_ring *ring, const struct found *found,
+                                          uint8_t *buffer, struct mhv_ring_packet *packet)
 {
     enum mhv_ring_reason reason = MHV_RING_REASON_NONE;
 
-    memcpy(buffer, &found->descriptor, DESCRIPTOR_BYTES);
+    memcpy(buffer, &found->low, UNIT);
+    memcpy(buffer + UNIT, &found->high, UNIT);
     get(ring, ahead(ring, ring->position, DESCRIPTOR_BYTES), buffer + DESCRIPTOR_BYTES,
         found->length - DESCRIPTOR_BYTES);
-    *packet = packet_of(found, 0);
+    describe(packet, found, 0);
     if (has_ranges(packet->kind))
         reason = range_fault(found, buffer, &packet->range_count);
     if (reason != MHV_RING_REASON_NONE)
@@ -206,8 +219,8 @@ struct mhv_ring_result mhv_ring_read_in_place(struct mhv_ring *ring, uint8_t *bu
     if (result.outcome != MHV_RING_OK)
         return result;
     const uint8_t *place = at(ring, ring->position, &room);
-    if (found.length <= room && !has_ranges(found.descriptor.kind)) {
-        *packet = packet_of(&found, 0);
+    if (found.length <= room && !has_ranges(found.kind)) {
+        describe(packet, &found, 0);
         *ret = place;
         ring->position = ahead(ring, ring->position, found.length + TRAILER_BYTES);
         return result;
@@ -218,51 +231,79 @@ struct mhv_ring_result mhv_ring_read_in_place(struct mhv_ring *ring, uint8_t *bu
     return take(ring, &found, buffer, packet);
 }
 
-// Judges the packet at `offset` of a copy of `copied` bytes, of `available` in the ring.
-static struct mhv_ring_result parse(struct mhv_ring *ring, struct mhv_ring_snapshot *snapshot,
-                                    uint32_t offset, uint32_t copied, uint32_t available)
+// What of the ring is copied to the bytes of a snapshot, and may be.
+struct copied {
+    uint8_t *to;
+    uint32_t bytes;
+    uint32_t available; // in the ring
+    uint32_t limit;     // of those, what fits
+    uint32_t parsed;    // of the copied, what whole packets take
+};
+
+// There are at least `wanted` bytes of the ring in the copy, copied once; false where they do not
+// fit.
+static inline bool copy_up_to(const struct mhv_ring *ring, struct copied *copied, uint32_t wanted)
 {
-    struct mhv_ring_packet *packet = &snapshot->packets[snapshot->count];
-    const uint8_t *bytes = snapshot->bytes + offset;
+    uint32_t end = copied->bytes + COPY_BYTES;
+
+    if (wanted <= copied->bytes)
+        return true;
+    if (wanted > copied->limit)
+        return false;
+    end = end < wanted ? wanted : end;
+    end = end < copied->limit ? end : copied->limit;
+    get(ring, ahead(ring, ring->position, copied->bytes), copied->to + copied->bytes,
+        end - copied->bytes);
+    copied->bytes = end;
+    return true;
+}
+
+// Judges the next packet, in the copy.
+static inline struct mhv_ring_result parse(struct mhv_ring *ring, struct copied *copied,
+                                           struct mhv_ring_packet *packet)
+{
+    const uint8_t *bytes = copied->to + copied->parsed;
+    const uint32_t left = copied->available - copied->parsed;
     enum mhv_ring_reason reason;
     uint64_t words[2];
 
-    if (available - offset < DESCRIPTOR_BYTES)
+    if (left < DESCRIPTOR_BYTES)
         return corrupt(ring, MHV_RING_REASON_CUT_OFF);
-    if (offset + DESCRIPTOR_BYTES > copied)
+    if (!copy_up_to(ring, copied, copied->parsed + DESCRIPTOR_BYTES))
         return ended(MHV_RING_SMALL, DESCRIPTOR_BYTES);
     memcpy(words, bytes, sizeof words);
     const struct found found = decode(words[0], words[1]);
-    reason = descriptor_fault(&found, available - offset);
-    if (reason == MHV_RING_REASON_NONE && offset + found.length > copied)
+    reason = descriptor_fault(&found, left);
+    if (reason != MHV_RING_REASON_NONE)
+        return corrupt(ring, reason);
+    if (!copy_up_to(ring, copied, copied->parsed + found.length))
         return ended(MHV_RING_SMALL, found.length);
-    *packet = packet_of(&found, offset);
-    if (reason == MHV_RING_REASON_NONE && has_ranges(packet->kind))
+    describe(packet, &found, copied->parsed);
+    if (has_ranges(found.kind))
         reason = range_fault(&found, bytes, &packet->range_count);
-    return reason == MHV_RING_REASON_NONE ? ended(MHV_RING_OK, 0) : corrupt(ring, reason);
+    if (reason != MHV_RING_REASON_NONE)
+        return corrupt(ring, reason);
+    copied->parsed += found.length + TRAILER_BYTES;
+    return ended(MHV_RING_OK, 0);
 }
 
 struct mhv_ring_result mhv_ring_read_batch(struct mhv_ring *ring,
                                            struct mhv_ring_snapshot *snapshot)
 {
-    uint32_t available = 0;
-    uint32_t offset = 0;
-    struct mhv_ring_result result = find_bytes(ring, &available);
+    struct copied copied = {.to = snapshot->bytes};
+    struct mhv_ring_packet *const packets = snapshot->packets;
+    const uint32_t most = snapshot->packet_capacity;
+    uint32_t count = 0;
+    struct mhv_ring_result result = find_bytes(ring, &copied.available);
 
-    snapshot->count = 0;
-    if (result.outcome != MHV_RING_OK)
-        return result;
-    const uint32_t copied = available < snapshot->capacity ? available : snapshot->capacity;
-    get(ring, ring->position, snapshot->bytes, copied);
-    while (offset < available && snapshot->count < snapshot->packet_capacity) {
-        result = parse(ring, snapshot, offset, copied, available);
-        if (result.outcome != MHV_RING_OK)
-            break;
-        const struct mhv_ring_packet *packet = &snapshot->packets[snapshot->count++];
-        offset = packet->payload_offset + packet->payload_bytes + TRAILER_BYTES;
+    copied.limit = copied.available < snapshot->capacity ? copied.available : snapshot->capacity;
+    while (result.outcome == MHV_RING_OK && copied.parsed < copied.available && count < most) {
+        result = parse(ring, &copied, &packets[count]);
+        count += result.outcome == MHV_RING_OK;
     }
-    ring->position = ahead(ring, ring->position, offset);
-    return snapshot->count != 0 ? ended(MHV_RING_OK, 0) : result;
+    ring->position = ahead(ring, ring->position, copied.parsed);
+    snapshot->count = count;
+    return count != 0 ? ended(MHV_RING_OK, 0) : result;
 }
 
 void mhv_ring_publish_read(struct mhv_ring *ring)

@@ -35,7 +35,7 @@ static bool refresh_out(struct mhv_ring *ring)
 }
 
 // A ring is never filled completely: full would look like empty.
-static struct mhv_ring_result make_room(struct mhv_ring *ring, uint64_t needed)
+static inline struct mhv_ring_result make_room(struct mhv_ring *ring, uint64_t needed)
 {
     if (ring->reason != MHV_RING_REASON_NONE)
         return ended(MHV_RING_CORRUPT, ring->reason);
@@ -49,39 +49,88 @@ static struct mhv_ring_result make_room(struct mhv_ring *ring, uint64_t needed)
 }
 
 // Copies to the ring from `index` on, and returns the index behind.
-static uint32_t put(const struct mhv_ring *ring, uint32_t index, const uint8_t *bytes,
+static uint32_t put(const struct mhv_ring *ring, uint32_t index, const void *bytes,
                     uint32_t byte_count)
 {
+    const uint8_t *from = bytes;
+
     while (byte_count != 0) {
         uint32_t room;
         uint8_t *place = at(ring, index, &room);
         const uint32_t step = byte_count < room ? byte_count : room;
 
-        copy_to_ring(place, bytes, step);
-        bytes += step;
+        copy_to_ring(place, from, step);
+        from += step;
         byte_count -= step;
         index = ahead(ring, index, step);
     }
     return index;
 }
 
-static void put_packet(struct mhv_ring *ring, const struct mhv_ring_head *head,
-                       const struct mhv_ring_part *parts, uint32_t part_count, uint32_t length)
-{
-    const struct mhv_packet_descriptor descriptor = {
-        .kind = head->kind,
-        .payload_offset8 = (uint16_t)((DESCRIPTOR_BYTES + head->extension_bytes) / UNIT),
-        .length8 = (uint16_t)((length + UNIT - 1) / UNIT),
-        .flags = head->flags,
-        .transaction_id = head->transaction_id,
-    };
-    const struct mhv_packet_trailer trailer = {.begin_index = ring->position};
-    uint32_t index = put(ring, ring->position, (const uint8_t *)&descriptor, sizeof descriptor);
+// A packet as it goes into the ring: what is before and behind its parts. Words, because what is
+// put together from smaller stores can be loaded as a whole only when all of them are done.
+struct framed {
+    uint64_t low, high; // as struct mhv_packet_descriptor
+    uint64_t trailer;   // as struct mhv_packet_trailer
+    uint32_t padding;
+    uint32_t byte_count; // of all
+};
 
+static inline struct framed frame(const struct mhv_ring_head *head, uint32_t position,
+                                  uint32_t length)
+{
+    const uint64_t units = (length + UNIT - 1) / UNIT;
+    const uint64_t offset = (DESCRIPTOR_BYTES + head->extension_bytes) / UNIT;
+
+    return (struct framed){
+        .low = head->kind | offset << 16 | units << 32 | (uint64_t)head->flags << 48,
+        .high = head->transaction_id,
+        .trailer = (uint64_t)position << 32,
+        .padding = (uint32_t)units * UNIT - length,
+        .byte_count = (uint32_t)units * UNIT + TRAILER_BYTES,
+    };
+}
+
+static void put_in_pieces(struct mhv_ring *ring, struct framed framed,
+                          const struct mhv_ring_part *parts, uint32_t part_count)
+{
+    uint32_t index = put(ring, ring->position, &framed.low, UNIT);
+
+    index = put(ring, index, &framed.high, UNIT);
     for (uint32_t i = 0; i < part_count; i++)
         index = put(ring, index, parts[i].bytes, parts[i].byte_count);
-    index = put(ring, index, ZEROS, descriptor.length8 * UNIT - length);
-    ring->position = put(ring, index, (const uint8_t *)&trailer, sizeof trailer);
+    index = put(ring, index, ZEROS, framed.padding);
+    ring->position = put(ring, index, &framed.trailer, UNIT);
+}
+
+// Copies a packet to where all of it has room in one piece.
+static inline void put_in_one_piece(uint8_t *place, struct framed framed,
+                                    const struct mhv_ring_part *parts, uint32_t part_count)
+{
+    copy_to_ring(place, &framed.low, UNIT);
+    copy_to_ring(place + UNIT, &framed.high, UNIT);
+    place += DESCRIPTOR_BYTES;
+    for (uint32_t i = 0; i < part_count; i++) {
+        copy_to_ring(place, parts[i].bytes, parts[i].byte_count);
+        place += parts[i].byte_count;
+    }
+    if (framed.padding != 0)
+        copy_to_ring(place, ZEROS, framed.padding);
+    copy_to_ring(place + framed.padding, &framed.trailer, UNIT);
+}
+
+static void put_packet(struct mhv_ring *ring, struct framed framed,
+                       const struct mhv_ring_part *parts, uint32_t part_count)
+{
+    uint32_t room;
+    uint8_t *place = at(ring, ring->position, &room);
+
+    if (framed.byte_count >= room) {
+        put_in_pieces(ring, framed, parts, part_count);
+        return;
+    }
+    put_in_one_piece(place, framed, parts, part_count);
+    ring->position += framed.byte_count;
 }
 
 struct mhv_ring_result mhv_ring_write(struct mhv_ring *ring, const struct mhv_ring_head *head,
@@ -96,8 +145,44 @@ struct mhv_ring_result mhv_ring_write(struct mhv_ring *ring, const struct mhv_ri
         return ended(MHV_RING_TOO_LONG, needed > UINT32_MAX ? UINT32_MAX : (uint32_t)needed);
     const struct mhv_ring_result result = make_room(ring, needed);
     if (result.outcome == MHV_RING_OK)
-        put_packet(ring, head, parts, part_count, (uint32_t)length);
+        put_packet(ring, frame(head, ring->position, (uint32_t)length), parts, part_count);
     return result;
+}
+
+static inline struct mhv_ring_part part_of(const struct mhv_ring_batch *batch, uint32_t i)
+{
+    return (struct mhv_ring_part){.bytes = batch->bytes + batch->offsets[i],
+                                  .byte_count = batch->offsets[i + 1] - batch->offsets[i]};
+}
+
+// Writes payloads from number `i` on as long as they lie in one piece and in the room that is
+// known: what mhv_ring_write does, with less to ask. The number of the first that does not.
+static uint32_t write_plain(struct mhv_ring *ring, struct mhv_ring_head head,
+                            const struct mhv_ring_batch *batch, uint32_t i)
+{
+    uint32_t position = ring->position;
+    uint32_t room;
+    uint8_t *place = at(ring, position, &room);
+    const uint32_t free = ring->reason == MHV_RING_REASON_NONE ? free_bytes(ring) : 0;
+    uint32_t left = room < free ? room : free;
+
+    for (; i < batch->count; i++) {
+        const struct mhv_ring_part part = part_of(batch, i);
+
+        if (part.byte_count >= left || part.byte_count > LONGEST_PACKET - DESCRIPTOR_BYTES)
+            break;
+        if (batch->transaction_ids != NULL)
+            head.transaction_id = batch->transaction_ids[i];
+        const struct framed framed = frame(&head, position, DESCRIPTOR_BYTES + part.byte_count);
+        if (framed.byte_count >= left)
+            break;
+        put_in_one_piece(place, framed, &part, 1);
+        place += framed.byte_count;
+        position += framed.byte_count;
+        left -= framed.byte_count;
+    }
+    ring->position = position;
+    return i;
 }
 
 struct mhv_ring_result mhv_ring_write_batch(struct mhv_ring *ring, const struct mhv_ring_head *head,
@@ -105,17 +190,17 @@ struct mhv_ring_result mhv_ring_write_batch(struct mhv_ring *ring, const struct 
 {
     struct mhv_ring_result result = ended(MHV_RING_OK, 0);
     struct mhv_ring_head own = *head;
-    uint32_t i = 0;
+    uint32_t i = write_plain(ring, own, batch, 0);
 
-    for (; i < batch->count; i++) {
-        const struct mhv_ring_part part = {.bytes = batch->bytes + batch->offsets[i],
-                                           .byte_count = batch->offsets[i + 1] - batch->offsets[i]};
+    while (i < batch->count) {
+        const struct mhv_ring_part part = part_of(batch, i);
 
         if (batch->transaction_ids != NULL)
             own.transaction_id = batch->transaction_ids[i];
         result = mhv_ring_write(ring, &own, &part, 1);
         if (result.outcome != MHV_RING_OK)
             break;
+        i = write_plain(ring, own, batch, i + 1);
     }
     *ret = i;
     return i != 0 ? ended(MHV_RING_OK, 0) : result;

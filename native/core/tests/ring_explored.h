@@ -48,12 +48,12 @@ static inline uint64_t fetch(const uint8_t *place)
     return word;
 }
 
-static inline void copy_from_ring(uint8_t *to, const uint8_t *from, uint32_t byte_count)
+static inline void copy_from_ring(void *to, const void *from, uint32_t byte_count)
 {
     explored_read(to, from, byte_count);
 }
 
-static inline void copy_to_ring(uint8_t *to, const uint8_t *from, uint32_t byte_count)
+static inline void copy_to_ring(void *to, const void *from, uint32_t byte_count)
 {
     explored_write(to, from, byte_count);
 }
