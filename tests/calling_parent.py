@@ -74,7 +74,7 @@ class Parent:
         vp.write("rdx", INPUT)
         vp.write("r8", OUTPUT)
         value = HypercallInput(call_code=code, rep_count=reps, rep_start=start)
-        return perform(self.hypervisor, vp, value)
+        return perform(self.hypervisor, vp, int(value))
 
     def status(self, code: CallCode, *numbers: int) -> Status:
         """The status of a simple call whose header is ``numbers``."""

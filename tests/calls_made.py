@@ -6,7 +6,7 @@ from machines import SmallMachine
 
 from minihv.hypervisor.hypercalls import perform
 from minihv.hypervisor.partition import Partition
-from minihv.spec.hypercalls import CallCode, HypercallInput, Status
+from minihv.spec.hypercalls import CallCode, Status
 from minihv.terms import PAGE_BYTES, Gpa
 
 INPUT, OUTPUT, PAGE = 0x8000, 0x9000, Gpa(0x10_3000)
@@ -37,7 +37,7 @@ def ask(machine: SmallMachine, value: int, *, at: int = INPUT, to: int = OUTPUT)
     """The same with the memory as it is."""
     machine.vp.write("rdx", at)
     machine.vp.write("r8", to)
-    return perform(machine.hypervisor, machine.vp, HypercallInput(value))
+    return perform(machine.hypervisor, machine.vp, value)
 
 
 def reps(code: int, count: int, start: int = 0) -> int:

@@ -14,7 +14,7 @@ from minihv.hypervisor.privileges import PARENT
 from minihv.hypervisor.synic import Message, Synic
 from minihv.hypervisor.vp import VirtualProcessor
 from minihv.machine.memory import SystemMemory
-from minihv.spec.hypercalls import CallCode, HypercallInput, Status
+from minihv.spec.hypercalls import CallCode, Status
 from minihv.spec.synic import (
     SLOT_BYTES,
     ConnectionInfo,
@@ -141,14 +141,14 @@ class Talkers:
         caller.gpa_space.write(INPUT, block)
         vp.write("rdx", INPUT)
         vp.write("r8", OUTPUT)
-        return perform(self.machine.hypervisor, vp, HypercallInput(value))[0]
+        return perform(self.machine.hypervisor, vp, value)[0]
 
     def fast(self, caller: Partition, value: int, first: int, second: int = 0) -> Status:
         """The same with up to 16 bytes of parameters in registers."""
         vp = caller.vps[0]
         vp.write("rdx", first)
         vp.write("r8", second)
-        return perform(self.machine.hypervisor, vp, HypercallInput(value | FAST))[0]
+        return perform(self.machine.hypervisor, vp, value | FAST)[0]
 
     def make(self, kind: PortType = PortType.MESSAGE, port_id: int = PORT, **info: int) -> Status:
         """The parent makes a port of its own for the child to connect to."""

@@ -17,14 +17,12 @@ the task priority (TPR, which is CR8) and above that of every interrupt in servi
 from collections.abc import Callable
 from typing import Any
 
-from minihv.spec.vmcb import VirtualInterrupt
-
 FIRST_VECTOR, VECTORS = 16, 256
 """Vectors below 16 are illegal for interrupts, and refused."""
 VIRTUAL_INTERRUPT = 0x060 // 8
 """Of ``VirtualProcessor.words``: V_TPR, V_IRQ, V_INTR_PRIO and the vector."""
 V_TPR, V_IRQ = 0xF, 1 << 8
-V_MASKING = 1 << 24
+V_MASKING, V_PRIORITY_SHIFT = 1 << 24, 16
 
 
 def highest(vectors: int) -> int:
@@ -149,7 +147,8 @@ class LocalApic:
     @property
     def is_offered(self) -> bool:
         """Whether an interrupt waits that priorities let through; RFLAGS.IF is another matter."""
-        return VirtualInterrupt(self._words[VIRTUAL_INTERRUPT]).is_offered
+        word = self._words[VIRTUAL_INTERRUPT]
+        return bool(word & V_IRQ) and word >> V_PRIORITY_SHIFT & 0xF > word & V_TPR
 
     def _offer(self) -> None:
         """Offers the highest request, if its class is above every class in service. The core minds V_TPR.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from minihv.hypervisor.privileges import NONE, Privilege
+from minihv.hypervisor.privileges import NONE
 from minihv.hypervisor.states import PartitionState
 from minihv.spec.hypercalls import Status
 
@@ -63,9 +63,13 @@ class Call:
     output_bytes: int = 0
     element_bytes: int = 0
     output_element_bytes: int = 0
-    privilege: Privilege = NONE
+    privilege: int = NONE
+    """Of ``Privilege``; kept as a number, since every call is asked for it."""
     counted: bool = False
     """A rep call without a list: the count alone says how often."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "privilege", int(self.privilege))
 
     @property
     def is_rep(self) -> bool:

@@ -16,12 +16,21 @@ from typing import TYPE_CHECKING
 from minihv.hypervisor import intercepts, msrs
 from minihv.hypervisor.hypercalls import handle_hypercall
 from minihv.hypervisor.states import Suspension
-from minihv.hypervisor.vp import EXIT_CODE, EXIT_INFO_1, RCX, VpState
+from minihv.hypervisor.vp import (
+    EVENT_INJECTION,
+    EVENT_VALID,
+    EXIT_CODE,
+    EXIT_INFO_1,
+    IF,
+    RCX,
+    RFLAGS,
+    TF,
+    VpState,
+)
 from minihv.spec.intercepts import AccessType
 from minihv.spec.svm_exits import SvmExit
-from minihv.spec.vmcb import Event, EventType, VirtualInterrupt
+from minihv.spec.vmcb import Event, EventType
 from minihv.spec.x86_exceptions import Meeting, Vector, meeting
-from minihv.spec.x86_registers import Rflags
 
 if TYPE_CHECKING:
     from minihv.hypervisor.hypervisor import Hypervisor
@@ -99,11 +108,12 @@ def on_hlt(_hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     """HLT: the VP waits for an interrupt, or for good when it takes none; a pending one or a trap ends it."""
     vp.advance()
     vp.take_nmi()
-    if vp.read("rflags") & Rflags.TF or Event(vp.control.event_injection).valid:
+    flags = vp.words[RFLAGS]
+    if flags & TF or vp.words[EVENT_INJECTION] & EVENT_VALID:
         return
-    if not vp.read("rflags") & Rflags.IF:
+    if not flags & IF:
         vp.state = VpState.HALTED
-    elif not VirtualInterrupt(vp.control.virtual_interrupt).is_offered:
+    elif not vp.apic.is_offered:
         vp.state = VpState.IDLE
 
 

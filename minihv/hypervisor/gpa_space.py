@@ -9,6 +9,7 @@ First reading: ``map_pages``, ``lay_over``, ``read``.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ from minihv.hypervisor.pool import FrameSource, MachineFrames
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Processor
+from minihv.paging import dirty, native
 from minihv.paging.formats import NESTED
 from minihv.paging.tables import PageTables, TableLeaf
 from minihv.spec.x86_paging import ACCESSED, DIRTY, PRESENT, USER
@@ -49,6 +51,7 @@ from minihv.terms import LARGE_PAGE_BYTES, PAGE_BYTES, PAGE_SHIFT, Gpa, Spa
 READ_EXECUTE = USER
 ADDRESS_BITS = 40
 """Width of a guest physical address: that of the emulated processor."""
+LEVELS = 4
 NO_TABLES = 1 << 51
 """For the address of the top table: no memory reaches so far."""
 MOST_PAGES = 1 << ADDRESS_BITS - PAGE_SHIFT
@@ -97,6 +100,11 @@ class GpaSpace:
         """The pages of RAM that were written, by whomever, since each reader last asked."""
         self.access_log = PageLog(self, self._small_pages, ACCESSED)
         """The pages of RAM that a guest touched: its working set."""
+        self._mark_page = (
+            partial(native.mark_page, native.c_ram(memory))
+            if self._small_pages.is_native
+            else partial(dirty.mark_page, memory)
+        )
         if begin:
             self.begin()
 
@@ -257,14 +265,24 @@ class GpaSpace:
             done += size
         self.mark_written(gpa, len(data))
 
+    def set_bit(self, gpa: int, bit: int) -> bool:
+        """Sets ``bit`` (0 to 7) of the byte at ``gpa``, as ``write`` does; false when it was set already."""
+        self._check(gpa, 1, writable=True)
+        spa = (self._map.frame(gpa >> PAGE_SHIFT) or 0) << PAGE_SHIFT | gpa & PAGE_BYTES - 1
+        held = self._memory.read(spa, 1)[0]
+        if held >> bit & 1:
+            return False
+        self._memory.write(spa, bytes((held | 1 << bit,)))
+        self.mark_written(gpa, 1)
+        return True
+
     def mark_written(self, gpa: int, byte_count: int) -> None:
         """A device wrote to these bytes of the partition's memory in place: their pages are dirty."""
         for page in range(gpa & -PAGE_BYTES, gpa + byte_count, PAGE_BYTES):
-            leaf = self._tables.find(page)
-            if Gpa(page) in self._overlays:
+            if page in self._overlays:
                 self.dirty_log.note(page)  # it has no leaf while it is hidden
-            elif leaf is not None and not leaf.entry & DIRTY:
-                self._memory.write_u64(leaf.entry_pa, leaf.entry | DIRTY)
+            else:
+                self._mark_page(self._tables.root, LEVELS, page >> PAGE_SHIFT, DIRTY)
 
     def take_out(self, gpn: int) -> int:
         """Page ``gpn``, which is RAM of the partition's own, goes to ring -1; the number of its frame.
@@ -306,7 +324,7 @@ class GpaSpace:
         self.table_frames -= 1
 
     def _tables_at(self, root: int | None) -> PageTables:
-        return PageTables(self._memory, NESTED[4], self._take_frame, self.give_frame, root)
+        return PageTables(self._memory, NESTED[LEVELS], self._take_frame, self.give_frame, root)
 
     def _take_frame(self) -> Spa:
         spa = self._frames.take()

@@ -7,16 +7,25 @@ Simplified: 64-bit callers only; no XMM fast calls and no variable headers (neit
 Next: the calls by theme, ``minihv.hypervisor.calls_partition``, ``calls_vp``, ``calls_synic``.
 """
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from minihv.hypervisor import calls_interrupt, calls_memory, calls_partition, calls_synic, calls_vp
 from minihv.hypervisor.call_form import Call, Request
+from minihv.hypervisor.vp import R8, RAX, RCX, RDX
 from minihv.spec.hypercalls import CallCode, HypercallInput, Status
 from minihv.terms import PAGE_BYTES
 
 if TYPE_CHECKING:
     from minihv.hypervisor.hypervisor import Hypervisor
     from minihv.hypervisor.vp import VirtualProcessor
+
+CODE, FAST = HypercallInput.call_code.mask, HypercallInput.fast.mask
+REP_COUNT, REP_START, REPS = HypercallInput.rep_count.low, HypercallInput.rep_start.low, 0xFFF
+NEVER_SET = (
+    HypercallInput.reserved_mask() | HypercallInput.variable_header_qwords.mask | HypercallInput.nested.mask
+)
+"""Of the input value, for which no call has a use."""
 
 CALLS: dict[int, Call] = {
     **calls_partition.CALLS,
@@ -28,6 +37,7 @@ CALLS: dict[int, Call] = {
 """Every call there is, by its code."""
 
 
+@cache
 def call_name(code: int) -> str:
     """The TLFS's name of a call code: ``HvGetPartitionId`` for 0x46; ``unknown`` for those it has not."""
     try:
@@ -38,28 +48,27 @@ def call_name(code: int) -> str:
 
 def handle_hypercall(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     """Performs the hypercall of ``vp``: status to RAX, and on behind the VMMCALL."""
-    value = HypercallInput(vp.read("rcx"))
-    vp.counters.hypercalls[min(value.call_code, 255)] += 1
+    value = vp.gpr[RCX]
+    vp.counters.hypercalls[min(value & CODE, 255)] += 1
     status, done = perform(hypervisor, vp, value)
-    vp.write("rax", status | done << 32)
+    vp.words[RAX] = status | done << 32
     vp.advance()
 
 
-def perform(hypervisor: "Hypervisor", vp: "VirtualProcessor", value: HypercallInput) -> tuple[Status, int]:
-    """The status, and how many elements of a rep call are done."""
-    call = CALLS.get(value.call_code)
+def perform(hypervisor: "Hypervisor", vp: "VirtualProcessor", value: int) -> tuple[Status, int]:
+    """The status of the hypercall with input ``value``, and how many elements of a rep call are done."""
+    call = CALLS.get(value & CODE)
     if call is None:
         return Status.INVALID_HYPERCALL_CODE, 0
-    if call.privilege & ~vp.partition.privileges:
+    if not vp.partition.may(call.privilege):
         return Status.ACCESS_DENIED, 0
-    first, count = value.rep_start, value.rep_count
-    reserved = int(value) & value.reserved_mask() or value.variable_header_qwords or value.nested
-    if reserved or (value.fast and not call.may_be_fast):
+    if value & NEVER_SET or (value & FAST and not call.may_be_fast):
         return Status.INVALID_HYPERCALL_INPUT, 0
+    first, count = value >> REP_START & REPS, value >> REP_COUNT & REPS
     if (call.is_rep and first >= count) or (not call.is_rep and (first or count)):
         return Status.INVALID_HYPERCALL_INPUT, 0
-    input_gpa, output_gpa = vp.read("rdx"), vp.read("r8")
-    if value.fast:
+    input_gpa, output_gpa = vp.gpr[RDX], vp.gpr[R8]
+    if value & FAST:
         header = (input_gpa | output_gpa << 64).to_bytes(16, "little")[: call.header_bytes]
         return call.handler(Request(hypervisor, vp, header)).status, 0
     input_bytes = call.header_bytes + count * call.element_bytes

@@ -62,7 +62,7 @@ class Partition:
         """The properties that were set, other than the privileges."""
         self.external_vector: int | None = None
         """Of the external interrupt that was asserted and not cleared."""
-        self.privileges = privileges
+        self._privileges = int(privileges)
         self.vps: list[VirtualProcessor] = []
         self.console = bytearray()
         self.guest_os_id: int = 0
@@ -88,6 +88,19 @@ class Partition:
     def hypervisor(self) -> "Hypervisor":
         """The ring -1 that it belongs to."""
         return self._hypervisor
+
+    @property
+    def privileges(self) -> Privilege:
+        """What it may ask of ring -1."""
+        return Privilege(self._privileges)
+
+    @privileges.setter
+    def privileges(self, value: Privilege) -> None:
+        self._privileges = int(value)
+
+    def may(self, privilege: int) -> bool:
+        """Whether it has all of ``privilege``."""
+        return not privilege & ~self._privileges
 
     @property
     def is_shut_down(self) -> bool:
@@ -169,9 +182,12 @@ class Partition:
     @property
     def has_stopped(self) -> bool:
         """Whether none of its VPs may run again: it was shut down, or one of them met a triple fault."""
-        if self.is_shut_down or self.state is PartitionState.FINALIZED:
+        if self.exit_status is not None or self.state is PartitionState.FINALIZED:
             return True
-        return any(vp.state is VpState.TRIPLE_FAULT for vp in self.vps)
+        for vp in self.vps:  # noqa: SIM110 - every turn asks, and a generator costs as much as ten VPs
+            if vp.state is VpState.TRIPLE_FAULT:
+                return True
+        return False
 
     def close(self) -> None:
         """Gives every frame back: to the memory pool what came from it."""

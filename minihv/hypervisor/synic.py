@@ -120,13 +120,11 @@ class Synic:
         gpa = (siefp & PAGE) + sint * SLOT_BYTES + (flag >> 3)
         if source & MASKED or not self.control & siefp & ENABLE or not space.is_backed(gpa, 1, writable=True):
             return Status.INVALID_SYNIC_STATE
-        held, bit = space.read(gpa, 1)[0], 1 << (flag & 7)
-        if not held & bit:
-            space.write(gpa, bytes((held | bit,)))
-            if not source & POLLING:
-                self._apic.request(source & VECTOR, auto_eoi=source & AUTO_EOI != 0)
+        is_news = space.set_bit(gpa, flag & 7)
+        if is_news and not source & POLLING:
+            self._apic.request(source & VECTOR, auto_eoi=source & AUTO_EOI != 0)
         if self.tell is not None:
-            self.tell("event", "was set" if held & bit else "set", {"sint": sint, "flag": flag})
+            self.tell("event", "set" if is_news else "was set", {"sint": sint, "flag": flag})
         return Status.SUCCESS
 
     def retry(self) -> None:

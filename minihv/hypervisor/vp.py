@@ -67,12 +67,14 @@ class SegmentValue:
 GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
 IN_VMCB = {"rax", "rsp"}
 GPR_NUMBER = {name: number for number, name in enumerate(GENERAL) if name not in IN_VMCB}
-RCX, RDX = GPR_NUMBER["rcx"], GPR_NUMBER["rdx"]
+RCX, RDX, R8 = GPR_NUMBER["rcx"], GPR_NUMBER["rdx"], GPR_NUMBER["r8"]
 """Of ``VirtualProcessor.gpr``."""
-INTERRUPT_SHADOW, EXIT_CODE, EXIT_INFO_1, NEXT_RIP = (at // 8 for at in (0x068, 0x070, 0x078, 0x0C8))
+INTERRUPT_SHADOW, EXIT_CODE, EXIT_INFO_1 = (at // 8 for at in (0x068, 0x070, 0x078))
+EVENT_INJECTION, NEXT_RIP = 0x0A8 // 8, 0x0C8 // 8
 RFLAGS, RIP, RAX = 0x570 // 8, 0x578 // 8, 0x5F8 // 8
 """Of ``VirtualProcessor.words``.  Spec: AMD APM vol. 2, "VMCB Layout"."""
-TF = int(Rflags.TF)
+TF, IF = int(Rflags.TF), int(Rflags.IF)
+EVENT_VALID = Event.valid.mask
 SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr")
 TABLES = ("idtr", "gdtr")
 

@@ -189,3 +189,25 @@ def harvest_page(sweep: Sweep, entry_pa: int, first: int, span: int) -> None:
         sweep.found.add(gpn)
     if len(pages) == span:
         sweep.memory.write_u64(entry_pa, sweep.memory.read_u64(entry_pa) & ~sweep.mark)
+
+
+def mark_page(memory: HarvestMemory, root: int, levels: int, gpn: int, mark: int) -> bool:
+    """Gives the leaf of page ``gpn`` its ``mark`` (A or D), as a walk does that touches or writes the page.
+
+    The tables begin at ``root`` and have 4 or 5 ``levels``; their own marks stay. False: it has no leaf.
+    """
+    table = root & FRAME
+    if gpn >> NESTED[levels].address_bits - PAGE_SHIFT:
+        return False
+    for level in NESTED[levels].levels:
+        if table + PAGE_BYTES > memory.byte_count:
+            return False
+        entry_pa = level.entry_address(table, gpn << PAGE_SHIFT)
+        entry = memory.read_u64(entry_pa)
+        if not entry & PRESENT:
+            return False
+        if level.is_page(entry):
+            memory.write_u64(entry_pa, entry | mark)
+            return True
+        table = entry & FRAME
+    return False

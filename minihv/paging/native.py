@@ -140,6 +140,11 @@ def harvest(memory: MemoryView, second: Paging, gpn: int, page_count: int, mark:
     return found
 
 
+def mark_page(ram: Any, root: int, levels: int, gpn: int, mark: int) -> bool:
+    """As ``minihv.paging.dirty.mark_page``, in what ``c_ram`` made of the memory."""
+    return bool(lib.mhv_mark_page(ram, root, levels, gpn, mark))
+
+
 class PageTables:
     """As ``minihv.paging.tables.PageTables``, with frames from a list: the last is the first to be used."""
 

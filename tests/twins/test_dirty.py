@@ -5,7 +5,7 @@ from hypothesis import given
 
 from minihv.paging import native
 from minihv.paging.access import AccessKind, Paging
-from minihv.paging.dirty import HarvestError, PageBitmap, harvest
+from minihv.paging.dirty import HarvestError, PageBitmap, harvest, mark_page
 from minihv.paging.nested import SecondMapping, second_walk
 from minihv.testing import CrowdedWorld, Shares, copy_of, crowded_worlds
 
@@ -83,3 +83,39 @@ def test_native_harvest_finds_as_the_reference() -> None:
 
     harvests_agree()
     shares.assert_floors(FLOORS)
+
+
+def test_native_marks_the_pages_that_the_reference_marks() -> None:
+    shares = Shares()
+
+    @given(crowded_worlds())
+    def marks_agree(world: CrowdedWorld) -> None:
+        twin, ram = copy_of(world.memory), native.c_ram(world.memory)
+        for _ in range(20):
+            second, mark = world.second(), world.random.choice((ACCESSED, DIRTY))
+            gpn = any_page(world) << world.random.choice((0, 0, 0, 4))
+            wanted = second.root, second.levels, gpn, mark
+            marked = native.mark_page(ram, *wanted)
+            assert marked == mark_page(twin, *wanted)
+            shares.add("marked" if marked else "no leaf")
+        assert np.array_equal(twin.view, world.memory.view)
+
+    marks_agree()
+    shares.assert_floors({"marked": 0.1, "no leaf": 0.02})
+
+
+def test_page_that_was_marked_is_harvested() -> None:
+    shares = Shares()
+
+    @given(crowded_worlds())
+    def mark_is_found(world: CrowdedWorld) -> None:
+        second, gpn = world.second(), any_page(world)
+        if gpn >> 9 * second.levels:
+            return
+        marked = mark_page(world.memory, second.root, second.levels, gpn, DIRTY)
+        first = gpn & -512
+        assert (gpn in harvest(world.memory, second, first, 512, DIRTY)) is marked
+        shares.add(str(marked))
+
+    mark_is_found()
+    shares.assert_floors({"True": 0.05})

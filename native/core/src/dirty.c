@@ -147,3 +147,28 @@ enum mhv_status mhv_harvest_marks(const struct mhv_ram *ram, const struct mhv_ha
     *ret = sweep.found;
     return MHV_OK;
 }
+
+bool mhv_mark_page(const struct mhv_ram *ram, uint64_t root, uint32_t levels, uint64_t gpn,
+                   uint64_t mark)
+{
+    uint64_t table = root & FRAME;
+
+    if (gpn >> INDEX_BITS * levels != 0)
+        return false;
+    for (uint32_t level = levels; level > 0; level--) {
+        const uint64_t index = gpn >> INDEX_BITS * (level - 1) & (ENTRIES_PER_TABLE - 1);
+        const uint64_t entry_pa = table + index * sizeof(uint64_t);
+
+        if (table + TABLE_BYTES > ram->byte_count)
+            return false;
+        const uint64_t entry = read_u64(*ram, entry_pa);
+        if (!(entry & PRESENT))
+            return false;
+        if (level == 1 || (level <= 3 && entry & LARGE)) {
+            write_u64(*ram, entry_pa, entry | mark);
+            return true;
+        }
+        table = entry & FRAME;
+    }
+    return false;
+}

@@ -4,6 +4,9 @@
 #include "lib/memory.h"
 #include <stdint.h>
 
+// Eight bytes anywhere, whatever they are.
+typedef uint64_t word __attribute__((may_alias, aligned(1)));
+
 void *memcpy(void *restrict to, const void *restrict from, size_t byte_count)
 {
     void *place = to;
@@ -33,13 +36,24 @@ void *memset(void *to, int byte, size_t byte_count)
     return to;
 }
 
+static int compare_bytes(const uint8_t *a, const uint8_t *b, size_t byte_count)
+{
+    for (; byte_count != 0; byte_count--, a++, b++)
+        if (*a != *b)
+            return *a - *b;
+    return 0;
+}
+
 int memcmp(const void *left, const void *right, size_t byte_count)
 {
     const uint8_t *a = left;
     const uint8_t *b = right;
 
-    for (; byte_count != 0; byte_count--, a++, b++)
-        if (*a != *b)
-            return *a - *b;
-    return 0;
+    for (; byte_count >= sizeof(uint64_t); byte_count -= sizeof(uint64_t)) {
+        if (*(const word *)a != *(const word *)b)
+            return compare_bytes(a, b, sizeof(uint64_t));
+        a += sizeof(uint64_t);
+        b += sizeof(uint64_t);
+    }
+    return compare_bytes(a, b, byte_count);
 }

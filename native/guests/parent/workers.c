@@ -37,7 +37,8 @@ struct reply {
 };
 
 struct worker {
-    bool used, ready, answers;
+    bool used, ready, is_queued, answers;
+    struct worker *behind; // in the queue
     uint64_t child, root;
     uint8_t *frames;
     struct trap_frame *frame;
@@ -47,8 +48,8 @@ struct worker {
 static struct worker workers[WORKER_COUNT];
 static struct vp_area *area_of_vp;
 static uint64_t kernel_root;
-static uint32_t last_turn;
-static uint32_t ready_count; // mostly 0: a signal concerns no worker, and looks at none
+static struct worker *queue_first; // those that may run, each once, and some that no longer may
+static struct worker *queue_last;
 
 uint64_t workers_begin(struct vp_area *area, uint64_t root, uint64_t frames)
 {
@@ -87,10 +88,33 @@ static void build_tables(struct worker *worker)
     worker->root = tables.root;
 }
 
+static void enqueue(struct worker *worker)
+{
+    worker->is_queued = true;
+    worker->behind = NULL;
+    if (queue_first == NULL)
+        queue_first = worker;
+    else
+        queue_last->behind = worker;
+    queue_last = worker;
+}
+
+static struct worker *dequeue(void)
+{
+    struct worker *worker = queue_first;
+
+    if (worker != NULL) {
+        queue_first = worker->behind;
+        worker->is_queued = false;
+    }
+    return worker;
+}
+
 static void set_ready(struct worker *worker, bool ready)
 {
-    ready_count += (uint32_t)ready - (uint32_t)worker->ready;
     worker->ready = ready;
+    if (ready && !worker->is_queued)
+        enqueue(worker);
 }
 
 uint64_t worker_start(uint64_t child)
@@ -212,12 +236,13 @@ static void run(struct worker *worker)
 
 bool workers_run(void)
 {
-    for (uint32_t i = 1; ready_count != 0 && i <= WORKER_COUNT; i++) {
-        struct worker *worker = &workers[(last_turn + i) % WORKER_COUNT];
+    struct worker *worker;
+
+    while ((worker = dequeue()) != NULL) {
         if (!worker->ready)
             continue;
-        last_turn = (last_turn + i) % WORKER_COUNT;
         run(worker);
+        set_ready(worker, worker->ready); // one that was interrupted waits for its next turn
         return true;
     }
     return false;

@@ -19,7 +19,7 @@ from minihv.machine import reference
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Core, PagingMode
-from minihv.spec.hypercalls import CallCode, HypercallInput, RegisterName, Status
+from minihv.spec.hypercalls import CallCode, RegisterName, Status
 from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gpa, Gva
 
 CORES = list(Core)
@@ -123,7 +123,7 @@ def test_single_steps_are_told() -> None:
 
 
 def test_output_of_a_hypercall_is_told() -> None:
-    get_one_register = HypercallInput(CallCode.GET_VP_REGISTERS | 1 << 32)
+    get_one_register = CallCode.GET_VP_REGISTERS | 1 << 32
     with logged("hlt", registers={"rdx": 0x8000, "r8": 0x9000}) as (machine, reader):
         numbers = SELF, THIS_VP, int(RegisterName.RIP)
         for index, number in enumerate(numbers):

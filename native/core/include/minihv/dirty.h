@@ -2,6 +2,7 @@
 #define MINIHV_DIRTY_H
 #include "minihv/status.h"
 #include "minihv/walk.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 // What is to be collected from second-level tables.
@@ -22,5 +23,10 @@ enum mhv_status mhv_harvest_check(const struct mhv_harvest *asked);
 // how many were found. A large leaf that reaches out of the range keeps its mark.
 enum mhv_status mhv_harvest_marks(const struct mhv_ram *ram, const struct mhv_harvest *asked,
                                   uint8_t *bitmap, uint64_t *ret);
+
+// Gives the leaf of guest page `gpn` in the tables at `root` the mark, A or D, as a walk does that
+// touches or writes the page; the marks of tables stay. False: the page has no leaf.
+bool mhv_mark_page(const struct mhv_ram *ram, uint64_t root, uint32_t levels, uint64_t gpn,
+                   uint64_t mark);
 
 #endif
