@@ -1,14 +1,15 @@
 """Rows ``ring.*``: what the ring of VMBus carries, beside other people's queues, and from Python.
 
 A race has one publication for each message, or one for each 32. The peer is the best of those that can be
-built here, found anew in every round. The other rows are one thread that puts messages in and takes them out.
+built here, found anew in every round. Two other rows are one thread that puts messages in and takes them out.
 
-Next: ``minihv.cli.bench.startup``
+Next: ``minihv.cli.bench.round_trip``
 """
 
 import numpy as np
 
 from minihv.cli.bench.race import PEERS, Terms, our_racer, peer_library, race
+from minihv.cli.bench.round_trip import round_trip
 from minihv.cli.bench.rows import Effort, Goal, Measure, Row, nanoseconds, row
 from minihv.errors import InternalError
 from minihv.machine.native import ffi, lib
@@ -159,4 +160,4 @@ def races() -> dict[str, Measure]:
     return found
 
 
-ROWS: dict[str, Measure] = {**races(), "python": python, "batch-call": batch_call}
+ROWS: dict[str, Measure] = {**races(), "python": python, "batch-call": batch_call, "round-trip": round_trip}
