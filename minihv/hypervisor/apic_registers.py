@@ -81,6 +81,10 @@ class ApicRegisters:
         """An IPI with a vector below 16 was not sent."""
         self._errors |= ErrorStatus.send_illegal_vector.mask
 
+    def note_illegal_register(self) -> None:
+        """The page was accessed where no register is, or not one that can be read, or written."""
+        self._errors |= ErrorStatus.illegal_register.mask
+
     def answers_to(self, destination: int) -> bool:
         """Whether a logical destination names this APIC.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from minihv.hypervisor import intercepts, msrs
+from minihv.hypervisor import apic_page, intercepts, msrs
 from minihv.hypervisor.hypercalls import handle_hypercall
 from minihv.hypervisor.states import Suspension
 from minihv.hypervisor.vp import (
@@ -144,18 +144,23 @@ def refuse_overlay(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
 
 
 def on_nested_fault(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
-    """A GPA that the second level refuses. A write to an overlay raises #GP; the rest is the parent's."""
+    """A GPA that the second level refuses. A write to an overlay raises #GP; the rest is the parent's.
+
+    But the page of the APIC is ring -1's, for whoever reads or writes it.
+    """
     gpa, info = vp.control.exit_info_2, vp.control.exit_info_1
     overlay = vp.partition.gpa_space.overlay_at(gpa)
     if overlay is not None:
         refuse_overlay(hypervisor, vp)
         return
-    writes, fetches = bool(info & 2), bool(info & 16)
+    writes, fetches, walks = bool(info & 2), bool(info & 16), bool(info >> 33 & 1)
+    if not fetches and not walks and apic_page.is_hit(vp, gpa) and apic_page.complete(hypervisor, vp, gpa):
+        return
     access = AccessType.WRITE if writes else AccessType.EXECUTE if fetches else AccessType.READ
     if intercepts.tell_of_memory(hypervisor, vp, gpa, access):
         return
     verb = "wrote to" if writes else "fetched from" if fetches else "read"
-    table = " while the processor walked its page tables" if info >> 33 & 1 else ""
+    table = " while the processor walked its page tables" if walks else ""
     vp.suspend(Suspension.INTERCEPT)
     vp.why = (
         f"VP {vp.index} {verb} GPA {gpa:#x}{table}, where its partition has no memory and no parent answers"
@@ -193,7 +198,7 @@ TABLE: dict[int, Exit] = {
     SvmExit.VMMCALL: Exit(on_vmmcall, RING_MINUS_1, "hypercalls"),
     SvmExit.HLT: Exit(on_hlt, RING_MINUS_1, "the VP goes idle"),
     SvmExit.IOIO: Exit(on_port, PARENT, "ports; only the debug console and the shutdown port stay here"),
-    SvmExit.NPF: Exit(on_nested_fault, PARENT, "GPAs without memory; overlays stay here"),
+    SvmExit.NPF: Exit(on_nested_fault, PARENT, "GPAs without memory; overlays and the APIC's page stay here"),
     SvmExit.SHUTDOWN: Exit(on_shutdown, PARENT, "triple fault: the VP stops"),
     SvmExit.CPUID: Exit(on_cpuid, PARENT, "leaves that the parent wants; the core answers all others"),
     SvmExit.XSETBV: Exit(on_undefined, RING_MINUS_1, "#UD: XSAVE is not offered"),
