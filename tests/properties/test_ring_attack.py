@@ -1,4 +1,4 @@
-"""A thread rewrites what it shares with one end of a ring, which believes nothing twice and dies of nothing."""
+"""A thread rewrites what it shares with one end of a ring, which believes nothing twice and never dies."""
 
 import re
 import shutil

@@ -12,7 +12,8 @@ REACHING_THE_CORE = ["tests/twins", "tests/properties", "tests/unit/paging", "te
 # Much Python or engine with a little C, all of which other tests in these folders call too.
 HARDLY = (
     *("tlb", "three_walkers", "stepping", "arriving", "determinism", "paging_modes", "address_maps"),
-    *("walk_pictures", "synic", "ring_explorer", "vmbus", "partition_calls", "killed_children"),
+    *("walk_pictures", "synic", "ring_explorer", "ring_attack", "vmbus", "fuzz_targets"),
+    *("partition_calls", "killed_children"),
 )
 
 

@@ -1,0 +1,104 @@
+"""The fuzz targets on the inputs that were kept, and on what grows out of those."""
+
+import importlib.util
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+from fuzz_vmbus import run_one
+from ring_programs import RING, STRICT, build, needs_cc
+from source_tree import CORE, ROOT, run
+
+RING_CORPUS, VMBUS_CORPUS = CORE / "tests" / "corpus" / "ring", ROOT / "tests" / "corpus" / "vmbus"
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
+LONG_SECONDS = 600
+
+
+def kept(corpus: Path) -> list[Path]:
+    """The inputs, of which there are some."""
+    found = sorted(path for path in corpus.iterdir() if path.is_file())
+    assert found
+    return found
+
+
+@needs_cc
+@pytest.mark.slow
+def test_ring_survives_every_input_that_was_kept(tmp_path: Path) -> None:
+    program = build(tmp_path / "fuzz_ring", ["fuzz_ring.c", "fuzz_main.c"], *SANITIZERS)
+    inputs = kept(RING_CORPUS)
+    done = run(program, *map(str, inputs))
+    assert (done.returncode, done.stdout) == (0, f"{len(inputs)} inputs\n"), done.stderr
+
+
+@needs_cc
+@pytest.mark.slow
+def test_ring_without_a_check_dies_of_an_input_that_was_kept(tmp_path: Path) -> None:
+    source = shutil.copytree(CORE / "src", tmp_path / "src")
+    reader, check = source / "ring_read.c", "found.length > capacity"
+    assert reader.read_text().count(check) == 2
+    reader.write_text(reader.read_text().replace(check, "false"))
+    programs = [CORE / "tests" / name for name in ("fuzz_ring.c", "fuzz_main.c")]
+    files = [*programs, *(source / name for name in RING)]
+    includes = (f"-I{CORE / 'include'}", f"-I{CORE / 'tests'}")
+    loose = [flag for flag in STRICT if flag not in ("-Wextra", "-Werror")]
+    made = run("cc", *loose, *SANITIZERS, *includes, *files, "-o", tmp_path / "fuzz_ring")
+    if made.returncode:
+        pytest.skip("the compiler has no sanitizers here")
+    done = run(tmp_path / "fuzz_ring", *map(str, kept(RING_CORPUS)))
+    assert done.returncode != 0 and "AddressSanitizer" in done.stderr
+
+
+@pytest.mark.slow
+def test_fuzzer_of_clang_finds_nothing_in_the_ring(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    files = [CORE / "tests" / "fuzz_ring.c", *(CORE / "src" / name for name in RING)]
+    includes = (f"-I{CORE / 'include'}", f"-I{CORE / 'tests'}")
+    program, sanitizers = tmp_path / "fuzz_ring", ("-fsanitize=fuzzer,address,undefined", SANITIZERS[1])
+    if (
+        not shutil.which("clang")
+        or run("clang", "-g", "-O1", *sanitizers, *includes, *files, "-o", program).returncode
+    ):
+        pytest.skip("clang with libFuzzer is not installed: apt-get install clang libclang-rt-14-dev")
+    corpus = shutil.copytree(RING_CORPUS, tmp_path / "corpus")
+    long = request.config.getoption("--long")
+    effort = [f"-max_total_time={LONG_SECONDS}"] if long else ["-runs=50000", "-seed=1"]
+    done = run(program, "-max_len=2048", *effort, corpus, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_server_survives_every_input_that_was_kept() -> None:
+    wanted = Counter(name for path in kept(VMBUS_CORPUS) for name in run_one(path.read_bytes()))
+    everything = {"Post", "SignalChannel", "ConnectEvent", "DisconnectEvent", "Trace"}
+    assert set(wanted) == everything, f"the inputs reach too little: {wanted}"
+
+
+def test_server_survives_what_grows_out_of_the_inputs(request: pytest.FixtureRequest) -> None:
+    random = Random(4711)
+    inputs = [path.read_bytes() for path in kept(VMBUS_CORPUS)]
+    for _ in range(200_000 if request.config.getoption("--long") else 1_500):
+        run_one(grown(random, inputs))
+
+
+def grown(random: Random, inputs: list[bytes]) -> bytes:
+    """Two inputs crossed, with some bytes changed, doubled or left out."""
+    one, other = random.choices(inputs, k=2)
+    mixed = bytearray(one[: random.randint(0, len(one))] + other[random.randint(0, len(other)) :])
+    for _ in range(random.choice((0, 1, 1, 2, 8))):
+        if mixed:
+            at = random.randrange(len(mixed))
+            mixed[at : at + random.choice((0, 1, 1))] = random.choice(
+                (b"", bytes((random.randrange(256),)), b"\xff", bytes(mixed[at : at + 8]))
+            )
+    return bytes(mixed)
+
+
+@pytest.mark.long
+def test_fuzzer_of_python_finds_nothing_in_the_server(tmp_path: Path) -> None:
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed: pip install atheris")
+    corpus = shutil.copytree(VMBUS_CORPUS, tmp_path / "corpus")
+    target = ROOT / "tests" / "fuzz_vmbus.py"
+    done = run(sys.executable, str(target), str(corpus), f"-max_total_time={LONG_SECONDS}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
