@@ -45,5 +45,5 @@ def test_end_that_fetched_a_descriptor_twice_would_be_caught(tmp_path: Path) -> 
     files = [CORE / "tests" / "ring_attack.c", *(source / name for name in RING)]
     made = run("cc", *STRICT, f"-I{CORE / 'include'}", *files, "-o", tmp_path / "attack", "-pthread")
     assert made.returncode == 0, made.stderr
-    answers = {run(tmp_path / "attack", "1000000", str(seed)).stdout for seed in SEEDS if seed % 2 == 0}
-    assert "a packet is not what its copy says\n" in answers
+    answers = (run(tmp_path / "attack", "20000000", str(seed)).stdout for seed in range(2, 20, 2))
+    assert "a packet is not what its copy says\n" in answers  # one after the other, until it is

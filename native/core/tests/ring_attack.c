@@ -8,13 +8,14 @@
 
 #include "ring_checks.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { PAGE = 4096, PAGES = 4, DATA = PAGES * PAGE, STRIDE = 32, CAPACITY = 4096, PACKETS = 64 };
-enum { OUTCOMES = 6 };
+enum { OUTCOMES = 6, TURN = 512 };
 
 static struct mhv_ring_control control;
 static uint8_t *data; // from malloc, so that a byte too many is seen
@@ -162,7 +163,8 @@ static void begin(struct mhv_ring *ring, bool scattered, uint64_t random)
     mhv_ring_resume(ring, position, position);
 }
 
-// `rounds` operations of one end; a corrupt one begins anew.
+// At least `rounds` operations of one end, and more until it was attacked; a corrupt one begins
+// anew.
 static void stand(uint64_t rounds, uint64_t state)
 {
     uint8_t *buffer = calloc(1, CAPACITY);
@@ -170,7 +172,9 @@ static void stand(uint64_t rounds, uint64_t state)
     struct mhv_ring ring;
 
     begin(&ring, scattered, 0);
-    for (uint64_t i = 0; i < rounds; i++) {
+    for (uint64_t i = 0; i < rounds || (outcomes[MHV_RING_CORRUPT] == 0 && i / 100 < rounds); i++) {
+        if (i % TURN == 0)
+            sched_yield(); // where processors are few, the attacker has to get one
         const uint64_t random = next_random(&state);
         const struct mhv_ring_result result =
             sends ? act_as_sender(&ring, buffer, random) : act(&ring, buffer, random);

@@ -76,7 +76,7 @@ def test_machine_of_another_process_is_shown(minihv: CommandLine, guest: GuestWr
 
 
 def test_channels_of_a_child_are_shown(minihv: CommandLine) -> None:
-    found = json.loads(minihv("top", "20_echo", "--blocks", "900000", "--json").out)["machines"]
+    found = json.loads(minihv("top", "20_echo", "--blocks", "400000", "--json").out)["machines"]
     parent, child = found[0]["partitions"]
     echo = next(one for one in child["channels"] if one["device"] == "echo")
     assert (parent["name"], child["parent_id"], parent["channels"]) == ("parent", 1, [])
@@ -86,7 +86,7 @@ def test_channels_of_a_child_are_shown(minihv: CommandLine) -> None:
 
 
 def test_channels_are_a_table_of_their_own(minihv: CommandLine) -> None:
-    lines = minihv("top", "20_echo", "--blocks", "900000", "--once", "--plain").out.splitlines()
+    lines = minihv("top", "20_echo", "--blocks", "400000", "--once", "--plain").out.splitlines()
     at = lines.index("Channels")
     assert lines[at + 1].split() == [
         "child",
