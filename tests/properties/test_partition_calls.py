@@ -120,6 +120,12 @@ class Calls(RuleBasedStateMachine):
         assert (status, done) == (expected, len(usable))
         model.pool |= set(usable)
 
+    @rule(number=st.integers(0, 7), chosen=st.integers(0, 63))
+    def deposit_what_a_child_uses(self, number: int, chosen: int) -> None:
+        mapped = sorted({page for one in self.models.values() for page in one.pages.values()})
+        if mapped:
+            self.deposit(number, mapped[chosen % len(mapped)], 1)
+
     @rule(number=st.integers(0, 7), count=st.sampled_from((1, 5, 509)))
     def withdraw(self, number: int, count: int) -> None:
         child, model = self.pick(number)
