@@ -51,6 +51,13 @@ def test_ring_without_a_check_dies_of_an_input_that_was_kept(tmp_path: Path) -> 
     assert done.returncode != 0 and "AddressSanitizer" in done.stderr
 
 
+def effort(request: pytest.FixtureRequest, count: int) -> list[str]:
+    """How long libFuzzer works: for so many inputs, or with ``--long`` for a time."""
+    if request.config.getoption("--long"):
+        return [f"-max_total_time={LONG_SECONDS}"]
+    return [f"-runs={count}", "-seed=1"]
+
+
 @pytest.mark.slow
 def test_fuzzer_of_clang_finds_nothing_in_the_ring(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     files = [CORE / "tests" / "fuzz_ring.c", *(CORE / "src" / name for name in RING)]
@@ -62,9 +69,7 @@ def test_fuzzer_of_clang_finds_nothing_in_the_ring(tmp_path: Path, request: pyte
     ):
         pytest.skip("clang with libFuzzer is not installed: apt-get install clang libclang-rt-14-dev")
     corpus = shutil.copytree(RING_CORPUS, tmp_path / "corpus")
-    long = request.config.getoption("--long")
-    effort = [f"-max_total_time={LONG_SECONDS}"] if long else ["-runs=50000", "-seed=1"]
-    done = run(program, "-max_len=2048", *effort, corpus, cwd=tmp_path)
+    done = run(program, "-max_len=2048", *effort(request, 50_000), corpus, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -94,11 +99,11 @@ def grown(random: Random, inputs: list[bytes]) -> bytes:
     return bytes(mixed)
 
 
-@pytest.mark.long
-def test_fuzzer_of_python_finds_nothing_in_the_server(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_fuzzer_of_python_finds_nothing_in_the_server(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if importlib.util.find_spec("atheris") is None:
         pytest.skip("atheris is not installed: pip install atheris")
     corpus = shutil.copytree(VMBUS_CORPUS, tmp_path / "corpus")
     target = ROOT / "tests" / "fuzz_vmbus.py"
-    done = run(sys.executable, str(target), str(corpus), f"-max_total_time={LONG_SECONDS}", cwd=tmp_path)
+    done = run(sys.executable, str(target), str(corpus), *effort(request, 3000), cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
