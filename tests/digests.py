@@ -4,7 +4,8 @@ from hashlib import blake2b
 from typing import Any
 
 from minihv.hypervisor.partition import Partition
-from minihv.hypervisor.vp import GENERAL, SEGMENTS, TABLES, VirtualProcessor
+from minihv.hypervisor.register_values import GENERAL
+from minihv.hypervisor.vp import SEGMENTS, TABLES, VirtualProcessor
 from minihv.terms import PAGE_BYTES
 
 CONTROL = ("rip", "rflags", "cr0", "cr2", "cr3", "cr4", "efer", "dr6", "dr7")

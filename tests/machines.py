@@ -26,7 +26,8 @@ from assembler import assemble
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.privileges import CHILD, Privilege
-from minihv.hypervisor.vp import SegmentValue, VirtualProcessor
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.vp import VirtualProcessor
 from minihv.machine.processor import Core, PagingMode
 from minihv.machine.shadow import ShadowOptions
 from minihv.terms import MIB

@@ -37,7 +37,8 @@ from machines import (
     gate_words,
 )
 
-from minihv.hypervisor.vp import SegmentValue, VpState
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.states import VpState
 from minihv.machine.frames import HYPERVISOR
 from minihv.terms import Gpa
 

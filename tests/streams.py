@@ -12,9 +12,20 @@ from pathlib import Path
 from random import Random
 
 from assembler import assemble
-from machines import CODE, HANDLER_BYTES, HANDLERS, SmallMachine, enter_at, virtual_interrupt
+from machines import (
+    CODE,
+    DATA_0,
+    GDT,
+    HANDLER_BYTES,
+    HANDLERS,
+    SPARE,
+    SmallMachine,
+    enter_at,
+    virtual_interrupt,
+)
 
-from minihv.hypervisor.vp import GENERAL, SegmentValue, VpState
+from minihv.hypervisor.register_values import GENERAL, SegmentValue
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import PagingMode
 
 BLOCKS = 1000
@@ -79,7 +90,25 @@ def crossing(random: Random) -> bytes:
     return before + random.choice(LOCKED_BIT_TESTS) + shaped(random)
 
 
-KINDS = {"bytes": random_bytes, "shaped": shaped, "repeated": repeated, "crossing": crossing}
+def unpaged(random: Random) -> bytes:
+    """Any of the others, for a VP without paging."""
+    return random.choice((random_bytes, shaped, repeated, crossing))(random)
+
+
+KINDS = {
+    "bytes": random_bytes,
+    "shaped": shaped,
+    "repeated": repeated,
+    "crossing": crossing,
+    "unpaged": unpaged,
+}
+LOW_CODE, LOW_IDT, LOW_HANDLERS = 0x8_0000, 0x2_0000, 0x500
+"""Of a VP without paging: what lies below 1 MiB, where real mode gets."""
+REAL_RESUME = bytes.fromhex("55 89e5 83460201 5d cf")
+"""``push bp; mov bp, sp; add word ptr [bp + 2], 1; pop bp; iret``"""
+PROTECTED_RESUME = bytes.fromhex("83042401 cf")
+"""``add dword ptr [esp], 1; iretd``; behind an error code ``add esp, 4`` comes first."""
+CODE_32 = 0x00CF_9B00_0000_FFFF
 
 
 @dataclass
@@ -95,15 +124,31 @@ class Fuzzed:
             at = HANDLERS + vector * HANDLER_BYTES
             self.partition.gpa_space.write(at, assemble_resume(vector))
         self.partition.gpa_space.write(CODE, b"\xf4" * (HANDLERS - CODE))
+        self._put_low_handlers()
         self.image = self.partition.gpa_space.read(0, self.partition.gpa_space.ram_bytes)
+
+    def _put_low_handlers(self) -> None:
+        """The table of real mode at 0, and one of protected mode; all vectors go on behind the fault."""
+        write = self.partition.gpa_space.write
+        write(0, LOW_HANDLERS.to_bytes(4, "little") * 256)
+        write(LOW_HANDLERS, REAL_RESUME)
+        plain, with_code = LOW_HANDLERS + 0x20, LOW_HANDLERS + 0x40
+        write(plain, PROTECTED_RESUME)
+        write(with_code, bytes.fromhex("83c404") + PROTECTED_RESUME)
+        for vector in range(256):
+            target = with_code if vector in WITH_ERROR_CODE else plain
+            write(LOW_IDT + 8 * vector, (target | SPARE << 16 | 0xEE00 << 32).to_bytes(8, "little"))
+        write(GDT + SPARE, CODE_32.to_bytes(8, "little"))
 
     def run(self, seed: int, kind: str) -> VpState:
         """Executes the stream of ``seed``."""
         random = Random(seed)
         assert self.ram_spa is not None
         self.machine.hypervisor.memory.write(self.ram_spa, self.image)
-        self.partition.gpa_space.write(CODE, KINDS[kind](random))
+        self.partition.gpa_space.write(LOW_CODE if kind == "unpaged" else CODE, KINDS[kind](random))
         self._reset(random)
+        if kind == "unpaged":
+            self._leave_paging(random)
         used = self.machine.run(BLOCKS)
         state = self.machine.vp.state
         stopped = state is not VpState.READY or self.partition.is_shut_down
@@ -130,6 +175,22 @@ class Fuzzed:
         vp.control.virtual_interrupt = (
             virtual_interrupt(0x40, priority=random.getrandbits(4)) if pending else 0
         )
+
+    def _leave_paging(self, random: Random) -> None:
+        """Real mode, or protected mode with code of 32 or of 16 bits."""
+        vp, protected, width = self.machine.vp, random.random() < 0.5, random.choice((0x4000, 0))
+        code = SegmentValue(LOW_CODE, 0xFFFF, LOW_CODE >> 4, 0x9B)
+        data = SegmentValue(0, 0xFFFF, 0, 0x93)
+        if protected:
+            code = SegmentValue(0, 0xFFFF_FFFF, SPARE, 0x809B | width)
+            data = SegmentValue(0, 0xFFFF_FFFF, DATA_0, 0xC093)
+        for name in ("ss", "ds", "es", "fs", "gs"):
+            vp.write_segment(name, data)
+        vp.write_segment("cs", code)
+        vp.write_segment("idtr", SegmentValue(LOW_IDT if protected else 0, 0x7FF, 0, 0))
+        vp.write("cr0", 0x11 if protected else 0x10)
+        vp.write("efer", 0x100)
+        vp.write("rip", LOW_CODE if protected and width else 0)
 
 
 def assemble_resume(vector: int) -> bytes:

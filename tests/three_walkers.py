@@ -22,7 +22,8 @@ from typing import Any
 from assembler import assemble
 from machines import RING_0_CODE, RING_0_DATA, RING_3_CODE, RING_3_DATA
 
-from minihv.hypervisor.vp import SegmentValue, VirtualProcessor
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.vp import VirtualProcessor
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.machine.processor import Core, PagingMode, Processor

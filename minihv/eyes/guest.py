@@ -37,7 +37,7 @@ def guest_paging(vp: VirtualProcessor) -> Paging:
     cr0, cr4, efer = vp.read("cr0"), vp.read("cr4"), vp.read("efer")
     return Paging(
         root=vp.read("cr3"),
-        levels=5 if cr4 & Cr4.LA57 else 4,
+        levels=0 if not cr0 & Cr0.PG else 5 if cr4 & Cr4.LA57 else 4,
         physical_bits=PHYSICAL_BITS,
         nxe=bool(efer & Efer.NXE),
         wp=bool(cr0 & Cr0.WP),
@@ -57,7 +57,7 @@ def shadow_paging(vp: VirtualProcessor) -> Paging | None:
     They are made beside the guest's tables as they are needed, and so may lack what was not yet touched.
     """
     guest, shadow = guest_paging(vp), vp.partition.shadow
-    root = shadow.root(guest) if shadow is not None else None
+    root = shadow.root(guest) if shadow is not None and guest.levels else None
     return None if root is None else replace(guest, root=root, physical_bits=52, nxe=True, wp=True)
 
 
@@ -215,6 +215,9 @@ def look_at_walk(
 
     It is that of the processor: under shadow paging one of the shadow tables, whose refusal is an exit.
     Without a ``ring`` the access is made from the one that the VP is in.
+
+    Raises:
+        ConfigurationError: the VP runs without paging.
     """
     vp = vp_of(session, vp_index)
     access = Access(
@@ -223,6 +226,11 @@ def look_at_walk(
         ac=bool(vp.read("rflags") & Rflags.AC),
     )
     memory, shadow, title = session.hypervisor.memory, shadow_paging(vp), str(place_of(session, vp))
+    if not guest_paging(vp).levels:
+        raise ConfigurationError(
+            f"A walk needs tables, and VP {vp_index} of {session.guest} runs without paging (CR0.PG = 0), "
+            "where a GVA is a GPA: choose a later moment with --at, or another --vp."
+        )
     if shadow is not None:
         return picture_walk(memory, shadow, gva, access, stage=StageName.SHADOW, title=title)
     return picture_walk(memory, guest_paging(vp), gva, access, second=second_paging(vp), title=title)
@@ -233,11 +241,11 @@ def look_at_map(session: GuestSession, vp_index: int = 0, limits: Limits | None 
     vp = vp_of(session, vp_index)
     memory, guest, second = session.hypervisor.memory, guest_paging(vp), second_paging(vp)
     names = names_of(session.partition)
-    first = map_stage(memory, guest, StageName.GUEST, second=second, limits=limits)
+    first = [map_stage(memory, guest, StageName.GUEST, second=second, limits=limits)] if guest.levels else []
     below = map_stage(memory, second, StageName.SECOND, names=names, limits=limits)
     shadow = shadow_paging(vp)
     between = [] if shadow is None else [map_stage(memory, shadow, StageName.SHADOW, limits=limits)]
-    return AddressMap((first, *between, below), str(place_of(session, vp)))
+    return AddressMap((*first, *between, below), str(place_of(session, vp)))
 
 
 def names_of(partition: Partition) -> dict[int, str]:

@@ -18,8 +18,10 @@ from minihv.hypervisor.alarms import NEVER
 from minihv.hypervisor.hypercalls import call_name
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.partition import Partition
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.states import FOR_GOOD, VpState
 from minihv.hypervisor.tracing import exit_name
-from minihv.hypervisor.vp import SegmentValue, VirtualProcessor, VpState
+from minihv.hypervisor.vp import VirtualProcessor
 from minihv.machine.processor import Core, PagingMode
 from minihv.machine.shadow import ShadowOptions
 from minihv.paging.native_tlb import Tlb
@@ -211,13 +213,15 @@ def stop_reason(partition: Partition) -> tuple[str, str]:
     if (
         VpState.READY in states
         or (VpState.IDLE in states and hypervisor.alarms.next_due != NEVER)
-        or (not states <= {VpState.HALTED} and hypervisor.scheduler.ready())  # others, which may wake it
+        or (not states <= FOR_GOOD and hypervisor.scheduler.ready())  # others, which may wake it
     ):
         return "budget", "the block budget is used up"
     if VpState.SUSPENDED in states:
         return "stuck", reasons
     if VpState.IDLE in states:
         return "stuck", "every VP waits for an interrupt, and nothing will send one"
+    if VpState.STARTUP in states:
+        return "halted", "every VP executed HLT with interrupts disabled, or waits to be started by another"
     return "halted", "every VP executed HLT with interrupts disabled"
 
 

@@ -14,9 +14,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minihv.hypervisor.intercepts import instruction_bytes
-from minihv.hypervisor.vp import GENERAL, NEXT_RIP, RIP
+from minihv.hypervisor.register_values import GENERAL
+from minihv.hypervisor.vp import NEXT_RIP, RIP
 from minihv.spec.apic import APIC_PAGE
-from minihv.spec.hypercalls import RegisterSegmentAttributes
 from minihv.terms import PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from minihv.hypervisor.vp import VirtualProcessor
 
 REGISTER_BYTES, REGISTER_STEP = 4, 16
-LONG = RegisterSegmentAttributes.long.mask
-LOW_32, ALL_64 = (1 << 32) - 1, (1 << 64) - 1
+LOW_32 = (1 << 32) - 1
 FULL_NAMES = {f"e{name[1:]}" if name.isalpha() else f"{name}d": name for name in GENERAL}
 """By the names of their lower halves."""
 
@@ -42,12 +41,12 @@ def complete(hypervisor: "Hypervisor", vp: "VirtualProcessor", gpa: int) -> bool
     A register that cannot be read is 0, and a write to one that cannot be written is lost; both are noted in
     the error status.
     """
-    wide = bool(vp.read_segment("cs").attributes & LONG)
-    found = decode(instruction_bytes(hypervisor, vp), wide=wide)
+    bits = vp.code_bits
+    found = decode(instruction_bytes(hypervisor, vp), bits)
     does = None if found is None else FORMS.get(found.mnemonic)
     if found is None or does is None or not does(vp, gpa & PAGE_BYTES - 1, found.operands):
         return False
-    vp.words[NEXT_RIP] = vp.words[RIP] + found.byte_count & (ALL_64 if wide else LOW_32)
+    vp.words[NEXT_RIP] = vp.words[RIP] + found.byte_count & (1 << bits) - 1
     vp.advance()
     return True
 
@@ -98,11 +97,11 @@ class Decoded(NamedTuple):
     operands: list[Operand]
 
 
-def decode(code: bytes, *, wide: bool) -> Decoded | None:
-    """The instruction that ``code`` begins with, in 64-bit code if it is ``wide``, else in 32-bit code."""
+def decode(code: bytes, bits: int) -> Decoded | None:
+    """The instruction that ``code`` begins with, in code of 16, 32 or 64 ``bits``."""
     from capstone.x86 import X86_OP_IMM, X86_OP_REG
 
-    found = next(decoder(wide).disasm(code, 0, 1), None)
+    found = next(decoder(bits).disasm(code, 0, 1), None)
     if found is None:
         return None
     operands = []
@@ -113,11 +112,11 @@ def decode(code: bytes, *, wide: bool) -> Decoded | None:
 
 
 @cache
-def decoder(wide: bool) -> Any:
+def decoder(bits: int) -> Any:
     """Capstone, with operands."""
-    from capstone import CS_ARCH_X86, CS_MODE_32, CS_MODE_64, Cs
+    from capstone import CS_ARCH_X86, CS_MODE_16, CS_MODE_32, CS_MODE_64, Cs
 
-    made = Cs(CS_ARCH_X86, CS_MODE_64 if wide else CS_MODE_32)
+    made = Cs(CS_ARCH_X86, {16: CS_MODE_16, 32: CS_MODE_32, 64: CS_MODE_64}[bits])
     made.detail = True
     return made
 

@@ -51,11 +51,22 @@ class ApicRegisters:
         self.base: ApicBase = ApicBase(enable=True, bootstrap=vp.index == 0, page=APIC_PAGE >> 12)
         self.spurious = SpuriousVector(vector=0xFF, enable=True)
         self.index = vp.index
+        self._reset()
+
+    def _reset(self) -> None:
         self._logical_id = self._errors = self.shown_errors = 0
         self.format = 0xFFFF_FFFF
         self.command: int = 0
         """The ICR as it was last written."""
         self._plain: dict[int, int] = dict.fromkeys(PLAIN, LocalVector.masked.mask)
+
+    def initialize(self) -> None:
+        """What INIT leaves: the id, and the mode that APIC_BASE says. Software has to enable it again."""
+        self.timer.reset()
+        self.apic.reset()
+        self._reset()
+        self.spurious = SpuriousVector(vector=0xFF)
+        self._follow_enable()
 
     @property
     def is_x2apic(self) -> bool:

@@ -58,6 +58,11 @@ class ApicTimer:
         self.entry = entry
         self._arm(now)
 
+    def reset(self) -> None:
+        """Stopped and masked, with the clock that it began with."""
+        self.stop()
+        self.divide, self.entry = TimerDivide(), MASKED
+
     def stop(self) -> None:
         """Nothing happens any more."""
         self.initial = 0

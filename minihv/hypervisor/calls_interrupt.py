@@ -2,15 +2,16 @@
 
 Stands for: ring -1's interrupt calls.
 Spec: TLFS, "Virtual Interrupt Control", "HvCallAssertVirtualInterrupt", "HvCallClearVirtualInterrupt".
-Simplified: no INIT and SIPI; lowest priority goes to the first VP of the destination. An external interrupt
+Simplified: lowest priority goes to the first VP of the destination. An external interrupt
     has no INTR line of its own: it waits in the APIC of VP 0 beside the others.
 Next: ``minihv.hypervisor.apic``
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from minihv.hypervisor import startup
 from minihv.hypervisor.apic import FIRST_VECTOR, VECTORS
 from minihv.hypervisor.call_form import Answer, Call, Request, child
 from minihv.spec.hypercalls import CallCode, Status
@@ -38,6 +39,14 @@ class InterruptType(IntEnum):
     EXTERNAL = 7
 
 
+SIGNALS: "dict[int, Callable[[VirtualProcessor, int], None]]" = {
+    InterruptType.NMI: lambda vp, _vector: vp.request_nmi(),
+    InterruptType.INIT: lambda vp, _vector: startup.initialize(vp),
+    InterruptType.SIPI: startup.start,
+}
+"""What goes past the priorities of the APIC."""
+
+
 def assert_virtual_interrupt(request: Request) -> Answer:
     """HvAssertVirtualInterrupt."""
     partition = child(request)
@@ -47,16 +56,16 @@ def assert_virtual_interrupt(request: Request) -> Answer:
     kind = control & 0xFFFF_FFFF
     if kind == InterruptType.EXTERNAL:
         return Answer(assert_external(partition, vector))
-    if kind not in (InterruptType.FIXED, InterruptType.LOWEST_PRIORITY, InterruptType.NMI):
+    if kind not in InterruptType.__members__.values():
         return Answer(Status.INVALID_PARAMETER)
     vps = list(destination(partition, request.u64(16), logical=bool(control & LOGICAL)))
     if not vps:
         return Answer(Status.INVALID_VP_INDEX)
     if kind == InterruptType.LOWEST_PRIORITY:
         vps = vps[:1]
-    if kind == InterruptType.NMI:
+    if kind in SIGNALS:
         for vp in vps:
-            vp.request_nmi()
+            SIGNALS[kind](vp, vector & 0xFF)
         return Answer(Status.SUCCESS)
     if not FIRST_VECTOR <= vector < VECTORS:
         return Answer(Status.INVALID_PARAMETER)

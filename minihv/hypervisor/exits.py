@@ -15,18 +15,8 @@ from typing import TYPE_CHECKING
 
 from minihv.hypervisor import apic_page, intercepts, msrs
 from minihv.hypervisor.hypercalls import handle_hypercall
-from minihv.hypervisor.states import Suspension
-from minihv.hypervisor.vp import (
-    EVENT_INJECTION,
-    EVENT_VALID,
-    EXIT_CODE,
-    EXIT_INFO_1,
-    IF,
-    RCX,
-    RFLAGS,
-    TF,
-    VpState,
-)
+from minihv.hypervisor.states import Suspension, VpState
+from minihv.hypervisor.vp import EVENT_INJECTION, EVENT_VALID, EXIT_CODE, EXIT_INFO_1, IF, RCX, RFLAGS, TF
 from minihv.spec.intercepts import AccessType
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.vmcb import Event, EventType

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minihv.errors import ConfigurationError, InternalError
-from minihv.hypervisor import msrs
+from minihv.hypervisor import msrs, startup
 from minihv.hypervisor.alarms import NEVER, Alarms
 from minihv.hypervisor.exits import TABLE
 from minihv.hypervisor.partition import Partition
@@ -18,9 +18,9 @@ from minihv.hypervisor.pool import MemoryPool
 from minihv.hypervisor.ports import Ports
 from minihv.hypervisor.privileges import CHILD, Privilege
 from minihv.hypervisor.scheduler import ALONE_QUANTUM, SHARED_QUANTUM, SLOW_QUANTUM, Scheduler
-from minihv.hypervisor.states import PartitionState, Suspension
+from minihv.hypervisor.states import PartitionState, Suspension, VpState
 from minihv.hypervisor.tracing import VpTracer
-from minihv.hypervisor.vp import EXIT_CODE, RIP, VirtualProcessor, VpState
+from minihv.hypervisor.vp import EXIT_CODE, RIP, VirtualProcessor
 from minihv.machine import clock
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
@@ -29,7 +29,6 @@ from minihv.machine.processor import Core, PagingMode, Processor, Stop
 from minihv.machine.shadow import ShadowOptions
 from minihv.paging.access import AccessKind
 from minihv.paging.formats import ENTRY_BYTES
-from minihv.spec.hypercalls import RegisterSegmentAttributes
 from minihv.spec.vmcb import Intercept1, Intercept2
 from minihv.spec.x86_exceptions import Vector
 from minihv.terms import LARGE_PAGE_BYTES, MIB, PAGE_BYTES, Gva, page_align_up
@@ -42,7 +41,6 @@ MOST_PARTITIONS = HYPERVISOR - 1
 FRAMES_OF_PARTITION = 2
 """What a child takes when it is initialized: its top second-level table, and its hypercall page."""
 MAPPED, EXECUTE = int(lib.MHV_MAPPED), int(AccessKind.EXECUTE)
-LONG_CODE = RegisterSegmentAttributes.long.mask
 SMALLEST_PARTITION = 1 * MIB
 IO_PERMISSION_FRAMES = 3
 OWN_BYTES = 4 * MIB
@@ -292,11 +290,10 @@ class Hypervisor:
         self._flush_if_changed(vp)
         return self.processor.translate(vp.handle, gva, kind)
 
-    def fetched_from(self, vp: VirtualProcessor, gva: int) -> int | None:
+    def fetched_from(self, vp: VirtualProcessor, gva: Gva) -> int | None:
         """SPA of what ``vp`` would execute at ``gva``; None where it would meet a fault."""
         self._flush_if_changed(vp)
-        gva = gva if vp.read_segment("cs").attributes & LONG_CODE else gva & 0xFFFF_FFFF
-        found = self.processor.translate(vp.handle, Gva(gva), EXECUTE, user=vp.save_area.cpl == 3)
+        found = self.processor.translate(vp.handle, gva, EXECUTE, user=vp.save_area.cpl == 3)
         return int(found.spa) if found.outcome == MAPPED else None
 
     def _new_partition(self, name: str, privileges: Privilege, parent_id: int = 0) -> Partition:
@@ -421,6 +418,8 @@ class Hypervisor:
                 "please report the guest that did this."
             )
         line.handler(self, vp)
+        if vp.init_requested:
+            startup.initialize(vp)
 
     def _flush_if_changed(self, vp: VirtualProcessor) -> None:
         space, shadow = vp.partition.gpa_space, vp.partition.shadow

@@ -245,7 +245,7 @@ def instruction_bytes(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> bytes
     """Up to 15 bytes at RIP, as far as they can be fetched."""
     rip, code = vp.read("rip"), b""
     while len(code) < MOST_INSTRUCTION_BYTES:
-        gva = rip + len(code) & (1 << 64) - 1
+        gva = vp.code_address(rip + len(code))
         spa = hypervisor.fetched_from(vp, gva)
         if spa is None:
             break

@@ -3,13 +3,13 @@
 Stands for: the APIC bus between the VPs of a partition.
 Spec: AMD APM vol. 2, "Interprocessor Interrupts"; Intel SDM vol. 3A, "Interrupt Command Register (ICR)" and
     "Determining IPI Destination".
-Simplified: SMI is ignored, and so are INIT and start-up IPIs: every VP has been started by who created it.
-    An NMI does not wait for the IRET of the one before.
+Simplified: SMI is ignored. An NMI does not wait for the IRET of the one before.
 Next: ``minihv.hypervisor.apic_registers``
 """
 
 from typing import TYPE_CHECKING
 
+from minihv.hypervisor import startup
 from minihv.hypervisor.apic import FIRST_VECTOR
 from minihv.spec.apic import BROADCAST, X2APIC_BROADCAST, DeliveryMode, InterruptCommand, Shorthand
 
@@ -34,6 +34,12 @@ def send(sender: "VirtualProcessor", command: InterruptCommand) -> None:
             vp.apic.request(vector, level=bool(command.level))
         elif mode == DeliveryMode.NMI:
             vp.request_nmi()
+        elif mode == DeliveryMode.INIT and vp is sender:
+            vp.init_requested = True  # behind the exit of the instruction that asked for it
+        elif mode == DeliveryMode.INIT:
+            startup.initialize(vp)
+        elif mode == DeliveryMode.STARTUP:
+            startup.start(vp, vector)
 
 
 def destinations(sender: "VirtualProcessor", command: InterruptCommand) -> "list[VirtualProcessor]":

@@ -15,7 +15,7 @@ from minihv.hypervisor.privileges import Privilege
 from minihv.machine import clock
 from minihv.machine.memory import SystemMemory
 from minihv.spec.msrs import Msr
-from minihv.spec.x86_registers import Efer
+from minihv.spec.x86_registers import Cr0, Efer
 from minihv.terms import PAGE_BYTES, Gpa, Spa
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def _write_tsc(vp: "VirtualProcessor", value: int) -> bool:
 
 def _write_efer(vp: "VirtualProcessor", value: int) -> bool:
     held = vp.read("efer")
-    if value & ~EFER_WRITABLE or (value ^ held) & Efer.LME:
-        return False  # paging is on for good: long mode cannot be left
+    if value & ~EFER_WRITABLE or ((value ^ held) & Efer.LME and vp.read("cr0") & Cr0.PG):
+        return False
     vp.write("efer", value & ~Efer.LMA | held & Efer.LMA)
     return True
 

@@ -15,8 +15,8 @@ from minihv.hypervisor.intercepts import Intercepts
 from minihv.hypervisor.pool import FrameSource, MachineFrames, MemoryPool
 from minihv.hypervisor.privileges import Privilege
 from minihv.hypervisor.reference_tsc import ReferenceTsc
-from minihv.hypervisor.states import PartitionState
-from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.hypervisor.states import PartitionState, VpState
+from minihv.hypervisor.vp import VirtualProcessor
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.native import ffi
 from minihv.machine.shadow import ShadowOptions, ShadowTables

@@ -2,8 +2,8 @@
 
 Stands for: ring -1's register calls, one line a register.
 Spec: TLFS, "Virtual Processor Registers": "HV_REGISTER_NAME", "HV_REGISTER_VALUE" and the layouts by name.
-Simplified: no floating-point and no MTRR registers. A VP runs in long mode from its first instruction on: it
-    is not resumed before CR0, CR4, EFER and RFLAGS say so.
+Simplified: no floating-point and no MTRR registers. A VP runs in long mode or without paging: it is not
+    resumed before CR0, CR4, EFER and RFLAGS say so.
 First reading: ``REGISTERS``, ``read``, ``write``.
 Next: ``minihv.hypervisor.calls_vp``
 """
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minihv.errors import ConfigurationError
+from minihv.hypervisor import startup
 from minihv.hypervisor.msrs import POLICY
-from minihv.hypervisor.states import Suspension
-from minihv.hypervisor.vp import REGISTER_NAMES, SEGMENTS, TABLES, SegmentValue
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.states import Suspension, VpState
+from minihv.hypervisor.vp import REGISTER_NAMES, SEGMENTS, TABLES
 from minihv.spec.hypercalls import PendingInterruption, RegisterName, Status
 from minihv.spec.msrs import Msr
 from minihv.spec.vmcb import Event
@@ -124,6 +126,26 @@ def suspend(why: Suspension) -> Register:
     return Register(lambda vp: number(int(bool(vp.suspensions & why))), write)
 
 
+def read_activity(vp: "VirtualProcessor") -> bytes:
+    """Internal activity state: bit 0: it waits to be started; bit 1: it executed HLT."""
+    return number(ACTIVITIES.get(vp.activity, 0))
+
+
+def write_activity(_hypervisor: "Hypervisor", vp: "VirtualProcessor", value: bytes) -> Status:
+    """Bit 0: the VP is initialized, and waits for a start-up interrupt; 0: it waits for nothing."""
+    wanted = low(value)
+    if wanted == ACTIVITIES[VpState.STARTUP]:
+        startup.initialize(vp)
+        vp.activity = VpState.STARTUP
+    elif wanted == 0:
+        vp.activity = VpState.READY
+    else:
+        return Status.INVALID_PARAMETER
+    return Status.SUCCESS
+
+
+ACTIVITIES = {VpState.STARTUP: 1 << 0, VpState.HALTED: 1 << 1, VpState.IDLE: 1 << 1}
+"""Spec: TLFS, "HV_X64_INTERNAL_ACTIVITY_STATE"; an idle guest is in HLT."""
 CR0_KNOWN = int(~Cr0(0))
 CR4_KNOWN = 0x7BC | int(Cr4.LA57 | Cr4.SMEP | Cr4.SMAP)
 EFER_KNOWN = int(Efer.SCE | Efer.LME | Efer.LMA | Efer.NXE)
@@ -132,12 +154,13 @@ RFLAGS_NEVER = 1 << 17 | U64 & ~((1 << 22) - 1)
 
 
 def can_run(vp: "VirtualProcessor") -> bool:
-    """Whether the registers are those of long mode, and nothing that VMRUN would refuse.
+    """Whether the registers are those of long mode, or of none with paging, and VMRUN would take them.
 
     Spec: AMD APM vol. 2, "Canonicalization and Consistency Checks".
     """
     cr0, cr4, efer, rflags = (vp.read(name) for name in ("cr0", "cr4", "efer", "rflags"))
-    needed = cr0 & Cr0.PE and cr0 & Cr0.PG and cr4 & Cr4.PAE and efer & Efer.LME and efer & Efer.LMA
+    long_mode = cr0 & Cr0.PE and cr4 & Cr4.PAE and efer & Efer.LME and efer & Efer.LMA
+    needed = long_mode if cr0 & Cr0.PG else not efer & Efer.LMA
     unknown = cr0 & ~CR0_KNOWN or cr4 & ~CR4_KNOWN or efer & ~EFER_KNOWN or rflags & RFLAGS_NEVER
     tables_lie_here = vp.read("cr3") >> 52 == 0 and vp.read("dr6") >> 32 == vp.read("dr7") >> 32 == 0
     return bool(needed) and not unknown and tables_lie_here and bool(rflags & Rflags.ALWAYS_1)
@@ -225,6 +248,7 @@ MSRS: dict[int, int] = {
 REGISTERS: dict[int, Register] = {
     RegisterName.EXPLICIT_SUSPEND: suspend(Suspension.EXPLICIT),
     RegisterName.INTERCEPT_SUSPEND: suspend(Suspension.INTERCEPT),
+    RegisterName.INTERNAL_ACTIVITY_STATE: Register(read_activity, write_activity),
     RegisterName.PENDING_INTERRUPTION: Register(read_pending, write_pending),
     RegisterName.INTERRUPT_STATE: Register(
         lambda vp: number(vp.control.interrupt_shadow & 1), write_interrupt_state

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from minihv.errors import ConfigurationError
 from minihv.hypervisor.alarms import NEVER
-from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.hypervisor.states import VpState
+from minihv.hypervisor.vp import VirtualProcessor
 
 MOST_LPS = 32
 SHARED_QUANTUM = 20_000

@@ -27,3 +27,24 @@ class Suspension(IntFlag):
     """The parent wants it so; every VP that a call made begins with it."""
     INTERCEPT = 2
     """The parent has a message about it, and has not answered yet."""
+
+
+class VpState(Enum):
+    """Where a VP is in its life."""
+
+    READY = "ready"
+    IDLE = "idle"
+    """HLT with interrupts enabled, or a guest idle state: an interrupt makes it ready."""
+    HALTED = "halted"
+    """HLT with interrupts disabled: only an NMI or INIT would end it."""
+    STARTUP = "waits to be started"
+    """INIT, and no start-up interrupt yet."""
+    SUSPENDED = "suspended"
+    """The parent wants it so, or an intercept waits for somebody who can answer it; see ``suspensions``."""
+    TRIPLE_FAULT = "triple fault"
+    CLOSED = "closed"
+    """It was deleted, or its partition was."""
+
+
+FOR_GOOD = frozenset({VpState.HALTED, VpState.STARTUP})
+"""Nothing makes these ready but another VP of the partition."""

@@ -6,65 +6,28 @@ Simplified: no MTRRs, no floating-point registers by name.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minihv.hypervisor.apic import LocalApic
 from minihv.hypervisor.apic_registers import ApicRegisters
 from minihv.hypervisor.msrs import available_msrs
-from minihv.hypervisor.states import Suspension
+from minihv.hypervisor.register_values import GENERAL, SegmentValue
+from minihv.hypervisor.states import Suspension, VpState
 from minihv.hypervisor.synic import Synic
 from minihv.hypervisor.timers import SyntheticTimer, timers_of
 from minihv.machine.native import ffi
 from minihv.machine.processor import Processor
-from minihv.spec.hypercalls import RegisterName
+from minihv.spec.hypercalls import RegisterName, RegisterSegmentAttributes
 from minihv.spec.vmcb import Event, EventType
 from minihv.spec.x86_exceptions import Vector
-from minihv.spec.x86_registers import Dr6, Rflags
-from minihv.terms import Spa
+from minihv.spec.x86_registers import Dr6, Efer, Rflags
+from minihv.terms import Gva, Spa
 
 if TYPE_CHECKING:
     from minihv.hypervisor.partition import Partition
 
 
-class VpState(Enum):
-    """Where a VP is in its life."""
-
-    READY = "ready"
-    IDLE = "idle"
-    """HLT with interrupts enabled, or a guest idle state: an interrupt makes it ready."""
-    HALTED = "halted"
-    """HLT with interrupts disabled: only an NMI or INIT would end it."""
-    SUSPENDED = "suspended"
-    """The parent wants it so, or an intercept waits for somebody who can answer it; see ``suspensions``."""
-    TRIPLE_FAULT = "triple fault"
-    CLOSED = "closed"
-    """It was deleted, or its partition was."""
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentValue:
-    """A segment register as the TLFS packs it: base, limit, selector, attributes."""
-
-    base: int
-    limit: int
-    selector: int
-    attributes: int
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "SegmentValue":
-        """From the 16 bytes of a hypercall element."""
-        return cls(*(int.from_bytes(data[a:b], "little") for a, b in ((0, 8), (8, 12), (12, 14), (14, 16))))
-
-    def to_bytes(self) -> bytes:
-        """As the 16 bytes of a hypercall element."""
-        parts = (self.base, 8), (self.limit, 4), (self.selector, 2), (self.attributes, 2)
-        return b"".join(value.to_bytes(size, "little") for value, size in parts)
-
-
-GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
 IN_VMCB = {"rax", "rsp"}
 GPR_NUMBER = {name: number for number, name in enumerate(GENERAL) if name not in IN_VMCB}
 RCX, RDX, R8 = GPR_NUMBER["rcx"], GPR_NUMBER["rdx"], GPR_NUMBER["r8"]
@@ -132,7 +95,7 @@ class VirtualProcessor:
         self.apic_registers: ApicRegisters = ApicRegisters(self)
         self.timers: tuple[SyntheticTimer, ...] = timers_of(self)
         self.assist_page: int = 0
-        self.nmi_requested = False
+        self.nmi_requested = self.init_requested = False
         self.apic.after_eoi = self._after_eoi
         self.synic: Synic = Synic(partition.gpa_space, self.apic)
 
@@ -165,6 +128,20 @@ class VirtualProcessor:
         packed = getattr(self.save_area, name)
         attributes = (packed.attributes & 0xFF) | (packed.attributes & 0xF00) << 4
         return SegmentValue(packed.base, packed.limit, packed.selector, attributes)
+
+    @property
+    def code_bits(self) -> int:
+        """Of the code that it executes: 16, 32 or 64.  Spec: AMD APM vol. 2, "Code-Segment Descriptors"."""
+        attributes = RegisterSegmentAttributes(self.read_segment("cs").attributes)
+        if attributes.long and self.read("efer") & Efer.LMA:
+            return 64
+        return 32 if attributes.default_big else 16
+
+    def code_address(self, rip: int) -> Gva:
+        """Where the code at offset ``rip`` of CS lies."""
+        if self.code_bits == 64:
+            return Gva(rip & (1 << 64) - 1)
+        return Gva(self.read_segment("cs").base + rip & 0xFFFF_FFFF)
 
     def write_segment(self, name: str, value: SegmentValue) -> None:
         """Sets a segment or table register."""
@@ -203,6 +180,20 @@ class VirtualProcessor:
         if self.nmi_requested and not Event(self.control.event_injection).valid:
             self.nmi_requested = False
             self.inject(Vector.NMI, EventType.NMI)
+
+    @property
+    def activity(self) -> VpState:
+        """What the VP does, or would do if nobody had suspended it."""
+        return self._held_state if self.suspensions else self.state
+
+    @activity.setter
+    def activity(self, state: VpState) -> None:
+        if self.suspensions:
+            self._held_state = state
+            return
+        self.state = state
+        if state is VpState.READY:
+            self._woke(self)
 
     def rest(self) -> None:
         """Waits for an interrupt, unless one is pending; RFLAGS.IF does not matter."""

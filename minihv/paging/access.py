@@ -48,6 +48,7 @@ class Paging:
     root: int
     """CR3 or nested CR3; bits 51:12 are the address of the first table."""
     levels: int = 4
+    """4 or 5; 0, of the first of two stages: CR0.PG is 0, and a GVA is a GPA."""
     physical_bits: int = 52
     """Width of a physical address, 32 to 52; address bits above it are reserved in every entry."""
     nxe: bool = True

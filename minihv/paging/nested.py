@@ -16,6 +16,9 @@ from minihv.paging.walk import Leaf, NotCanonical, PageFault, Refusal, Rights, S
 from minihv.spec.x86_paging import DIRTY, PF_FETCH, PF_USER, PF_WRITE
 from minihv.terms import Gpa, Gva
 
+UNPAGED = 0xFFFF_FFFF
+"""The bits of an address while CR0.PG is 0: long mode needs paging."""
+
 
 @dataclass(frozen=True, slots=True)
 class NestedMapping:
@@ -85,6 +88,9 @@ def nested_walk(  # noqa: PLR0913 - the walk of two stages has the inputs of two
     observe: Observe | None = None,
 ) -> NestedMapping | PageFault | NotCanonical | Violation:
     """What the processor makes of ``access`` to ``gva`` in a guest. ``observe`` sees every entry read."""
+    if guest.levels == 0:
+        found = second_walk(memory, second, gva & UNPAGED, access.kind, observe)
+        return found if isinstance(found, Violation) else without_first_stage(found)
     trail = Trail(observe)
     guest_stage = Stage(StageName.GUEST, memory, X86_64[guest.levels], guest, trail)
     second_stage = Stage(StageName.SECOND, memory, NESTED[second.levels], second, trail)
@@ -106,6 +112,28 @@ def nested_walk(  # noqa: PLR0913 - the walk of two stages has the inputs of two
 
     # 3. A right is one that both stages grant.
     return combined(first, last, trail.references)
+
+
+def without_first_stage(found: SecondMapping) -> NestedMapping:
+    """What the second stage makes of a page that no table of the guest describes: everybody may use it."""
+    return NestedMapping(
+        gpa=found.gpa,
+        spa=found.spa,
+        page_bytes=0,
+        second_page_bytes=found.second_page_bytes,
+        leaf_entry=0,
+        second_leaf_entry=found.second_leaf_entry,
+        leaf_pa=0,
+        second_leaf_pa=found.second_leaf_pa,
+        level=0,
+        second_level=found.second_level,
+        references=found.references,
+        readable=found.readable,
+        writable=found.writable,
+        executable=found.executable,
+        user=True,
+        dirty=found.dirty,
+    )
 
 
 def second_walk(

@@ -11,7 +11,7 @@ from minihv.devices.synthetic.shutdown import TIMEOUT_SECONDS, ShutdownOutcome
 from minihv.guests.image import Image
 from minihv.guests.session import GuestSession, Report
 from minihv.hypervisor.partition import Partition
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import FOR_GOOD, VpState
 from minihv.machine import clock
 from minihv.machine.shadow import ShadowOptions
 from minihv.parent.partition import ParentPartition, parent_bytes, system_bytes
@@ -60,7 +60,7 @@ class ParentSession(GuestSession):
 
     @property
     def _has_ended(self) -> bool:
-        return self.partition.has_stopped or all(vp.state is VpState.HALTED for vp in self.partition.vps)
+        return self.partition.has_stopped or all(vp.state in FOR_GOOD for vp in self.partition.vps)
 
     def _at(self, seconds: float, what: Callable[[], None]) -> None:
         due = self.hypervisor.now + clock.blocks_until(round(seconds * SECOND))

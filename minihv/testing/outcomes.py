@@ -17,7 +17,7 @@ from minihv.paging.walk import Mapping, NotCanonical, PageFault, walk
 from minihv.spec.x86_paging import NO_EXECUTE, PF_PRESENT, PF_RESERVED, USER
 from minihv.terms import HUGE_PAGE_BYTES, LARGE_PAGE_BYTES, PAGE_BYTES
 
-SIZE_NAMES = {PAGE_BYTES: "4 KiB", LARGE_PAGE_BYTES: "2 MiB", HUGE_PAGE_BYTES: "1 GiB"}
+SIZE_NAMES = {0: "unpaged", PAGE_BYTES: "4 KiB", LARGE_PAGE_BYTES: "2 MiB", HUGE_PAGE_BYTES: "1 GiB"}
 Found = Mapping | NestedMapping | SecondMapping | PageFault | NotCanonical | Violation
 
 

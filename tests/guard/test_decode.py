@@ -34,31 +34,36 @@ shaped = st.builds(
 instruction_bytes = st.one_of(st.binary(min_size=15, max_size=15), shaped)
 
 
-def decode(code: bytes, long_mode_64: bool = True):
+MODES = {16: capstone.CS_MODE_16, 32: capstone.CS_MODE_32, 64: capstone.CS_MODE_64}
+code_sizes = st.sampled_from(sorted(MODES))
+
+
+def decode(code: bytes, bits: int = 64):
     found = ffi.new("struct mhv_instruction *")
-    lib.mhv_decode(code, len(code), long_mode_64, found)
+    lib.mhv_decode(code, len(code), sorted(MODES).index(bits), found)
     return found
 
 
-def disassemble(code: bytes, long_mode_64: bool) -> tuple[int, str]:
+def disassemble(code: bytes, bits: int) -> tuple[int, str]:
     """The length and the name, or 0 where there is no such instruction."""
-    mode = capstone.CS_MODE_64 if long_mode_64 else capstone.CS_MODE_32
+    mode = MODES[bits]
     for _, byte_count, name, _ in capstone.Cs(capstone.CS_ARCH_X86, mode).disasm_lite(code, 0, 1):
         return byte_count, name
     return 0, ""
 
 
-def differs_by_design(found, name: str) -> bool:
-    """AMD's near branches obey 66; UD0 and UD1 have a ModRM byte."""
+def differs_by_design(found, name: str, bits: int) -> bool:
+    """AMD's near branches obey 66; UD0 and UD1 have a ModRM byte; 16-bit code has no VEX."""
     branch = name in IGNORES_66_THERE or name.startswith("j")
-    return name in TAKES_NO_MODRM_THERE or (found.operand_size and branch)
+    no_vex = bits == 16 and found.map == 0 and found.opcode in (0xC4, 0xC5, 0x62) and found.modrm >= 0xC0
+    return name in TAKES_NO_MODRM_THERE or (found.operand_size and branch) or no_vex
 
 
-@given(code=instruction_bytes, long_mode_64=st.booleans())
-def test_length_is_the_disassemblers(code: bytes, long_mode_64: bool) -> None:
-    byte_count, name = disassemble(code, long_mode_64)
-    found = decode(code, long_mode_64)
-    excepted = differs_by_design(found, name)
+@given(code=instruction_bytes, bits=code_sizes)
+def test_length_is_the_disassemblers(code: bytes, bits: int) -> None:
+    byte_count, name = disassemble(code, bits)
+    found = decode(code, bits)
+    excepted = differs_by_design(found, name, bits)
     event("no such instruction" if not byte_count else "differs by design" if excepted else "compared")
     if byte_count and not excepted:
         assert found.length == byte_count
@@ -69,24 +74,24 @@ def test_half_of_what_is_drawn_is_compared() -> None:
 
     @given(code=instruction_bytes)
     def draw(code: bytes) -> None:
-        outcomes.append(disassemble(code, True)[0] > 0)
+        outcomes.append(disassemble(code, 64)[0] > 0)
 
     draw()
     assert sum(outcomes) > 0.3 * len(outcomes)
 
 
-@given(code=instruction_bytes, long_mode_64=st.booleans())
-def test_instruction_needs_all_its_bytes(code: bytes, long_mode_64: bool) -> None:
-    whole = decode(code, long_mode_64)
+@given(code=instruction_bytes, bits=code_sizes)
+def test_instruction_needs_all_its_bytes(code: bytes, bits: int) -> None:
+    whole = decode(code, bits)
     for byte_count in range(whole.length):
-        assert decode(code[:byte_count], long_mode_64).length == 0
+        assert decode(code[:byte_count], bits).length == 0
     if not whole.invalid:
-        assert decode(code[: whole.length], long_mode_64).length == whole.length
+        assert decode(code[: whole.length], bits).length == whole.length
 
 
-@given(code=st.binary(max_size=20), long_mode_64=st.booleans())
-def test_no_instruction_is_longer_than_fifteen_bytes(code: bytes, long_mode_64: bool) -> None:
-    found = decode(code, long_mode_64)
+@given(code=st.binary(max_size=20), bits=code_sizes)
+def test_no_instruction_is_longer_than_fifteen_bytes(code: bytes, bits: int) -> None:
+    found = decode(code, bits)
     assert found.length <= min(15, len(code))
     assert found.length > 0 or len(code) < 15
 

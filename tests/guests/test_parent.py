@@ -15,7 +15,7 @@ from parent_machines import (
 )
 
 from minihv.errors import ConfigurationError
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import Core, PagingMode
 from minihv.parent.children import Child
 from minihv.parent.gate import GateCode

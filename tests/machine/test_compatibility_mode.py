@@ -3,7 +3,8 @@
 import pytest
 from machines import CODE, GDT, IDT, SPARE, STACK, SmallMachine
 
-from minihv.hypervisor.vp import SegmentValue, VpState
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import PagingMode
 from minihv.spec.x86_exceptions import Vector
 from minihv.spec.x86_registers import Rflags

@@ -18,7 +18,8 @@ from machines import (
     counts,
 )
 
-from minihv.hypervisor.vp import SegmentValue, VpState
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import PagingMode
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.x86_exceptions import Vector

@@ -17,7 +17,7 @@ from machines import (
     virtual_interrupt,
 )
 
-from minihv.hypervisor.vp import SegmentValue
+from minihv.hypervisor.register_values import SegmentValue
 from minihv.machine.processor import PagingMode, Stop
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.x86_exceptions import Vector

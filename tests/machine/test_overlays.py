@@ -3,7 +3,8 @@
 import pytest
 from machines import CODE, SmallMachine
 
-from minihv.hypervisor.vp import SegmentValue, VpState
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.states import VpState
 from minihv.spec.x86_exceptions import Vector
 
 PAGE = 0x5_0000

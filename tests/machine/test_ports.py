@@ -3,7 +3,8 @@
 import pytest
 from machines import CODE, STACK, TASK, TSS, TSS_BYTES, SmallMachine
 
-from minihv.hypervisor.vp import SegmentValue, VpState
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import Stop
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.x86_exceptions import Vector

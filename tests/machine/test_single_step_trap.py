@@ -4,7 +4,8 @@ import pytest
 from assembler import assemble
 from machines import CODE, CODE_3, HANDLERS, SmallMachine
 
-from minihv.hypervisor.vp import SegmentValue, VpState
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import Core, PagingMode
 from minihv.spec.vmcb import Intercept1
 from minihv.spec.x86_exceptions import Vector

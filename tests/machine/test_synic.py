@@ -11,7 +11,7 @@ from minihv.hypervisor.call_form import SELF
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.ports import Port
 from minihv.hypervisor.privileges import PARENT
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import Core, PagingMode
 from minihv.spec.hypercalls import CallCode, Status
 from minihv.spec.svm_exits import SvmExit

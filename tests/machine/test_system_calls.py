@@ -4,7 +4,7 @@ import pytest
 from assembler import assemble
 from machines import CODE, CODE_0, CODE_3, DATA_3, SmallMachine
 
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import Stop
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.x86_exceptions import Vector

@@ -3,7 +3,7 @@
 import pytest
 from machines import CODE, SmallMachine
 
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import PagingMode
 
 LOAD = """

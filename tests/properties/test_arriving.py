@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from machines import CODE, SmallMachine
 from programs import HANDLERS, random_program
 
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import PagingMode
 from minihv.terms import Gva
 from minihv.testing import Shares

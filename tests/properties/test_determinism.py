@@ -19,7 +19,7 @@ from programs import machine_with, random_program
 from minihv.guests.catalogue import guests
 from minihv.guests.session import GuestSession
 from minihv.hypervisor.hypervisor import Hypervisor
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import PagingMode
 from minihv.terms import MIB
 from minihv.trace import Event

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from storing_guest import POOL, StoringGuest
 
 from minihv.hypervisor.page_log import LogReader
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.processor import Core, PagingMode
 from minihv.machine.shadow import ShadowOptions

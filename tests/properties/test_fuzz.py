@@ -10,7 +10,7 @@ from time import time
 import pytest
 from streams import KINDS, run_streams
 
-SUITE_COUNT = {"bytes": 250, "shaped": 350, "repeated": 400, "crossing": 300}
+SUITE_COUNT = {"bytes": 250, "shaped": 350, "repeated": 400, "crossing": 300, "unpaged": 300}
 LONG_FACTOR = 20
 
 

@@ -11,7 +11,7 @@ from machines import CODE, MEMORY, TABLES, SmallMachine, enter_at
 from streams import RESUME, RESUME_BEHIND_ERROR_CODE, WITH_ERROR_CODE, shaped
 
 from minihv.hypervisor.partition import Partition
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.frames import FREE
 from minihv.machine.processor import PagingMode
 from minihv.terms import PAGE_BYTES

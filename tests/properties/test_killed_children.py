@@ -15,7 +15,7 @@ from parent_machines import CHILD_BYTES, FINISH, NEEDS_COMPILER, assembled, boot
 from minihv.errors import ConfigurationError
 from minihv.guests.image import Image, load_image
 from minihv.hypervisor import hypercalls
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import PagingMode
 from minihv.parent.children import Child
 from minihv.parent.partition import ParentPartition

@@ -11,7 +11,7 @@ from machines import SmallMachine
 from programs import machine_with, random_program
 
 from minihv.guests.session import GuestSession
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import PagingMode, Stop
 
 MOST_STEPS = 3000

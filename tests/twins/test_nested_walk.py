@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
+from two_stages import RAM_SPA, TwoStages
 
 from minihv.paging import native
 from minihv.paging.access import Access, AccessKind, BufferMemory, Paging, StageName
@@ -60,6 +61,30 @@ def test_native_nested_walk_answers_as_the_reference() -> None:
 
     walks_agree()
     shares.assert_floors(FLOORS)
+
+
+def test_native_walk_of_a_guest_without_tables_answers_as_the_reference() -> None:
+    shares = Shares()
+
+    @given(crowded_worlds())
+    def walks_agree(world: CrowdedWorld) -> None:
+        twin = copy_of(world.memory)
+        guest = replace(world.guest(nested=True), levels=0)
+        for _ in range(100):
+            both_walks(world.memory, twin, guest, world.second(), world.gva(), world.access(), shares)
+        assert np.array_equal(twin.view, world.memory.view)
+
+    walks_agree()
+    shares.assert_floors({name: FLOORS[name] for name in FLOORS if "violation on the page" in name})
+
+
+def test_address_without_paging_is_a_gpa_of_32_bits() -> None:
+    world = TwoStages()
+    unpaged, second = Paging(0, levels=0), world.second.paging
+    for walked in (nested_walk, native.nested_walk):
+        found = walked(world.memory, unpaged, second, 0xF_0000_5678, Access())
+        assert isinstance(found, NestedMapping)
+        assert (found.gpa, found.spa, found.page_bytes, found.level) == (0x5678, RAM_SPA + 0x5678, 0, 0)
 
 
 def both_walks(

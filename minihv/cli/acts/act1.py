@@ -20,7 +20,8 @@ from minihv.cli.narrator import Narrator
 from minihv.eyes.guest import guest_paging, second_paging
 from minihv.guests.session import Counters, GuestSession, Report
 from minihv.hypervisor.hypercalls import call_name
-from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.hypervisor.states import VpState
+from minihv.hypervisor.vp import VirtualProcessor
 from minihv.machine.processor import Core, PagingMode
 from minihv.paging.access import Access, AccessKind, Reference
 from minihv.paging.nested import SecondMapping, nested_walk, second_walk

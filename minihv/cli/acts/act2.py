@@ -15,7 +15,8 @@ from minihv.eyes.guest import second_paging
 from minihv.guests.image import Image, Segment, load_image
 from minihv.guests.session import add_up
 from minihv.hypervisor.hypervisor import Hypervisor
-from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.hypervisor.states import VpState
+from minihv.hypervisor.vp import VirtualProcessor
 from minihv.paging.access import AccessKind
 from minihv.paging.nested import SecondMapping, second_walk
 from minihv.parent.partition import KERNEL, ParentPartition, parent_bytes, system_bytes

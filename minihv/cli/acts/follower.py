@@ -14,8 +14,9 @@ from minihv.guests.image import Image
 from minihv.hypervisor.apic import VIRTUAL_INTERRUPT
 from minihv.hypervisor.hypercalls import call_name
 from minihv.hypervisor.hypervisor import Hypervisor
+from minihv.hypervisor.states import VpState
 from minihv.hypervisor.tracing import exit_name
-from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.hypervisor.vp import VirtualProcessor
 from minihv.parent.gate import CODE_BITS, MAGIC, GateCode
 from minihv.spec.hypercalls import HypercallInput
 from minihv.spec.svm_exits import SvmExit

@@ -17,7 +17,7 @@ from minihv.guests.image import Image, Segment
 from minihv.guests.session import load
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.partition import Partition
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.engine import engine_api
 from minihv.machine.memory import SystemMemory
 from minihv.machine.native import ffi, lib

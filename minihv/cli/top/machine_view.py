@@ -11,7 +11,8 @@ import msgspec
 
 from minihv.hypervisor.hypervisor import Hypervisor
 from minihv.hypervisor.partition import Partition
-from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.hypervisor.states import VpState
+from minihv.hypervisor.vp import VirtualProcessor
 from minihv.machine import clock
 
 if TYPE_CHECKING:
@@ -114,12 +115,23 @@ def view_partition(partition: Partition, channels: Iterable["OfferedChannel"] = 
     )
 
 
+STATES = (
+    VpState.TRIPLE_FAULT,
+    VpState.READY,
+    VpState.SUSPENDED,
+    VpState.IDLE,
+    VpState.HALTED,
+    VpState.STARTUP,
+)
+"""Of several VPs, whose is told."""
+
+
 def partition_state(partition: Partition) -> str:
     """In a word or two: what its VPs do, unless it has ended."""
     if partition.is_shut_down:
         return "shut down"
     states = [vp.state for vp in partition.vps]
-    for state in (VpState.TRIPLE_FAULT, VpState.READY, VpState.SUSPENDED, VpState.IDLE, VpState.HALTED):
+    for state in STATES:
         if state in states:
             return "running" if state is VpState.READY else state.value
     return "created"

@@ -3,45 +3,67 @@
 // Stands for: microcode; the engine would accept any value.
 // Spec: AMD APM vol. 2, "System-Control Registers" and "Long Mode Consistency Checks"; APM vol. 3,
 //       "MOV CRn", "CLTS", "LMSW".
-// Simplified: long mode is never left: a write that would disable paging raises #GP from
-// compatibility
-//             mode too. LMSW takes a register, and raises #UD with memory.
+// Simplified: paging is that of long mode: a write that would enable any other raises #GP. LMSW
+// takes
+//             a register, and raises #UD with memory.
 
 #include "inside.h"
 
 enum {
-    CR0_PE = 1,
     CR0_MP_EM_TS = 14,
     CR0_ET = 16,
     CR0_NW = 1 << 29,
     CR0_CD = 1 << 30,
-    CR4_PAE = 1 << 5,
     CR4_OSFXSR = 1 << 9,
     CR4_KNOWN = CR4_SMAP | CR4_SMEP | CR4_LA57 | 0x7BC, // OSXMMEXCPT OSFXSR PCE PGE PAE PSE DE TSD
     HF_MP_EM_TS_SHIFT = 8,                              // from the place of these three bits in CR0
     HF_OSFXSR = 1 << 22,
     HF_SMAP = 1 << 23,
+    DESCRIPTOR_L = 1 << 21,
 };
-static const uint64_t CR0_PG = UINT64_C(1) << 31;
 static const uint64_t CR0_KNOWN = 0xE005003F; // PG CD NW AM WP NE ET TS EM MP PE
 
-static bool cr0_is_legal(uint64_t value)
+// Paging is switched on on the way to long mode, from code that is not yet 64-bit.
+static bool may_enable_paging(const struct mhv_silicon *silicon)
 {
-    return value >> 32 == 0 && value & CR0_PE && value & CR0_PG &&
-           (value & CR0_CD || !(value & CR0_NW));
+    return silicon->efer & EFER_LME && silicon->cr[4] & CR4_PAE &&
+           !(silicon->segments[MHV_CS].flags & DESCRIPTOR_L);
 }
 
-static bool cr4_is_legal(uint64_t value, uint64_t held)
+static bool cr0_is_legal(const struct mhv_silicon *silicon, uint64_t value)
 {
-    return (value & ~(uint64_t)CR4_KNOWN) == 0 && value & CR4_PAE &&
-           ((value ^ held) & CR4_LA57) == 0;
+    const bool had_paging = silicon->cr[0] & CR0_PG;
+
+    if (value >> 32 || (value & CR0_NW && !(value & CR0_CD)))
+        return false;
+    if (!(value & CR0_PG))
+        return !had_paging || !mhv_in_long_code(silicon);
+    return value & CR0_PE && (had_paging || may_enable_paging(silicon));
 }
 
+static bool cr4_is_legal(const struct mhv_silicon *silicon, uint64_t value)
+{
+    const bool paged = silicon->cr[0] & CR0_PG;
+
+    if (value & ~(uint64_t)CR4_KNOWN)
+        return false;
+    return !paged || (value & CR4_PAE && ((value ^ silicon->cr[4]) & CR4_LA57) == 0);
+}
+
+// Long mode is in force with paging. Without PE segments are those of real mode; each keeps what
+// was loaded into it.
 static void set_cr0(struct mhv_silicon *silicon, uint64_t value)
 {
     silicon->cr[0] = (value & CR0_KNOWN) | CR0_ET;
-    silicon->hflags &= ~(uint32_t)(CR0_MP_EM_TS << HF_MP_EM_TS_SHIFT);
+    silicon->efer &= ~(uint64_t)EFER_LMA;
+    silicon->hflags &= ~(uint32_t)(CR0_MP_EM_TS << HF_MP_EM_TS_SHIFT | MHV_HF_PE | MHV_HF_LMA);
     silicon->hflags |= (uint32_t)(value & CR0_MP_EM_TS) << HF_MP_EM_TS_SHIFT;
+    silicon->hflags |= value & CR0_PE ? MHV_HF_PE : 0u;
+    if (value & CR0_PG) {
+        silicon->efer |= EFER_LMA;
+        silicon->hflags |= MHV_HF_LMA;
+    }
+    mhv_silicon_load_segment(silicon, MHV_CS, silicon->segments[MHV_CS]);
 }
 
 static void set_cr4(struct mhv_silicon *silicon, uint64_t value)
@@ -55,7 +77,8 @@ static void set_cr4(struct mhv_silicon *silicon, uint64_t value)
 static bool operand(const struct mhv_silicon *silicon, const struct mhv_instruction *instruction,
                     uint64_t *value)
 {
-    const uint64_t general = silicon->gpr[(instruction->modrm & 7) | (instruction->rex & 1) << 3];
+    const uint64_t whole = silicon->gpr[(instruction->modrm & 7) | (instruction->rex & 1) << 3];
+    const uint64_t general = mhv_in_long_code(silicon) ? whole : (uint32_t)whole;
 
     *value = general;
     if (instruction->opcode == 0x06) // CLTS
@@ -65,11 +88,11 @@ static bool operand(const struct mhv_silicon *silicon, const struct mhv_instruct
     return instruction->opcode != 0x01 || instruction->modrm >> 6 == 3;
 }
 
-static bool is_legal(uint32_t number, uint64_t value, uint64_t held)
+static bool is_legal(const struct mhv_silicon *silicon, uint32_t number, uint64_t value)
 {
     if (number == 0)
-        return cr0_is_legal(value);
-    return number == 3 ? value >> PHYSICAL_BITS == 0 : cr4_is_legal(value, held);
+        return cr0_is_legal(silicon, value);
+    return number == 3 ? value >> PHYSICAL_BITS == 0 : cr4_is_legal(silicon, value);
 }
 
 // "Implicit Invalidations": a write to CR3 always, to the others if it changes translation.
@@ -92,7 +115,7 @@ enum next mhv_move_control(struct mhv_processor *processor, struct mhv_vp *vp,
         return NEXT_GO_ON;
     if (!operand(silicon, &instruction, &value))
         return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
-    if (!is_legal(number, value, held))
+    if (!is_legal(silicon, number, value))
         return mhv_raise(processor, vp, silicon, MHV_VECTOR_GP, true, 0);
     if (number == 0)
         set_cr0(silicon, value);

@@ -3,7 +3,8 @@
 // Stands for: the instruction-length decoder at the front of a logical processor.
 // Spec: AMD APM vol. 3, "Instruction Encoding" and "Opcode and Operand Encodings".
 // Simplified: knows how long instructions are and where their parts lie, not which operands each
-//     takes; no 16-bit code, no XOP; a near branch with 66 has a 16-bit displacement, as on AMD.
+//     takes; no XOP, no VEX in 16-bit code; a near branch with 66 has a 16-bit displacement, as on
+//     AMD.
 
 #include "minihv/decode.h"
 
@@ -52,7 +53,7 @@ struct cursor {
     const uint8_t *bytes;
     int count;
     int next;
-    bool long_mode_64;
+    enum mhv_code_size code;
 };
 
 static uint8_t peek(const struct cursor *at, int ahead)
@@ -114,7 +115,7 @@ static void take_prefixes(struct cursor *at, struct mhv_instruction *ret)
         const uint8_t byte = peek(at, 0);
         if (is_prefix(byte, ret))
             ret->rex = 0;
-        else if (at->long_mode_64 && (byte & 0xF0) == 0x40)
+        else if (at->code == MHV_CODE_64 && (byte & 0xF0) == 0x40)
             ret->rex = byte;
         else
             break;
@@ -122,14 +123,14 @@ static void take_prefixes(struct cursor *at, struct mhv_instruction *ret)
     }
 }
 
-// VEX (C4, C5) and EVEX (62) hold prefixes, REX and map; outside 64-bit code they are LES, LDS and
-// BOUND unless the next byte says "register".
+// VEX (C4, C5) and EVEX (62) hold prefixes, REX and map; in 32-bit code they are LES, LDS and BOUND
+// unless the next byte says "register", in 16-bit code always.
 static bool take_vex(struct cursor *at, struct mhv_instruction *ret)
 {
     const uint8_t byte = peek(at, 0);
     if ((byte != 0xC4 && byte != 0xC5 && byte != 0x62) || at->count - at->next < 2)
         return false;
-    if (!at->long_mode_64 && (peek(at, 1) & 0xC0) != 0xC0)
+    if (at->code == MHV_CODE_16 || (at->code == MHV_CODE_32 && (peek(at, 1) & 0xC0) != 0xC0))
         return false;
 
     ret->vex = true;
@@ -202,7 +203,7 @@ static char form_of(const struct cursor *at, const struct mhv_instruction *instr
     const uint8_t opcode = instruction->opcode;
     switch (instruction->map) {
     case MHV_MAP_ONE_BYTE:
-        return at->long_mode_64 && gone_in_64(opcode) ? '-' : mhv_one_byte_forms[opcode];
+        return at->code == MHV_CODE_64 && gone_in_64(opcode) ? '-' : mhv_one_byte_forms[opcode];
     case MHV_MAP_0F:
         return mhv_two_byte_forms[opcode];
     case MHV_MAP_0F38:
@@ -236,7 +237,7 @@ static void take_modrm(struct cursor *at, struct mhv_instruction *ret)
         return;
 
     int byte_count;
-    if (!at->long_mode_64 && ret->address_size) {
+    if (mhv_address_size(at->code, ret) == MHV_CODE_16) {
         byte_count = displacement_bytes_16(ret->modrm);
     } else {
         ret->has_sib = (ret->modrm & 7) == 4;
@@ -256,7 +257,8 @@ static int immediate_bytes(const struct cursor *at, const struct mhv_instruction
                            char form)
 {
     const bool wide = (instruction->rex & 8) != 0;
-    const int full = instruction->operand_size && !wide ? 2 : 4;
+    const bool narrow = instruction->operand_size != (at->code == MHV_CODE_16);
+    const int full = narrow && !wide ? 2 : 4;
     const bool tests = (instruction->modrm & 0x38) < 0x10; // group 3: only TEST has an immediate
     switch (form) {
     case 'b':
@@ -278,8 +280,7 @@ static int immediate_bytes(const struct cursor *at, const struct mhv_instruction
     case 'G':
         return tests ? full : 0;
     case 'o':
-        return at->long_mode_64 ? (instruction->address_size ? 4 : 8)
-                                : (instruction->address_size ? 2 : 4);
+        return 2 << mhv_address_size(at->code, instruction);
     default:
         return 0;
     }
@@ -300,6 +301,14 @@ static void take_operands(struct cursor *at, struct mhv_instruction *ret)
         ret->map = MHV_MAP_3DNOW;
         ret->opcode = (uint8_t)ret->immediate;
     }
+}
+
+enum mhv_code_size mhv_address_size(enum mhv_code_size code,
+                                    const struct mhv_instruction *instruction)
+{
+    if (!instruction->address_size)
+        return code;
+    return code == MHV_CODE_32 ? MHV_CODE_16 : MHV_CODE_32;
 }
 
 // Members of opcode groups that no processor defines.
@@ -325,11 +334,11 @@ static bool undefined_in_group(const struct mhv_instruction *instruction)
     }
 }
 
-void mhv_decode(const uint8_t *bytes, uint32_t byte_count, bool long_mode_64,
+void mhv_decode(const uint8_t *bytes, uint32_t byte_count, enum mhv_code_size code,
                 struct mhv_instruction *ret)
 {
     const int readable = byte_count < LONGEST ? (int)byte_count : LONGEST;
-    struct cursor at = {bytes, readable, 0, long_mode_64};
+    struct cursor at = {bytes, readable, 0, code};
 
     memset(ret, 0, sizeof *ret);
     take_prefixes(&at, ret);

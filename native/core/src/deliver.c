@@ -1,39 +1,22 @@
-// Delivery of exceptions and interrupts through the guest's IDT, in 64-bit mode.
+// Delivery of exceptions and interrupts through the guest's IDT: in long mode, and what follows
+// when it fails.
 //
 // Stands for: the processor's interrupt microcode; the engine delivers no exception by itself.
 // Spec: AMD APM vol. 2, "Long-Mode Interrupt Control Transfers"; Intel SDM vol. 3A, "Exception and
 //       Interrupt Handling in 64-bit Mode" and "Interrupt 8 - Double Fault Exception (#DF)".
-// Simplified: long mode only (no 16- and 32-bit gates); accessed bits of code descriptors are not
-//             set; RF is pushed as 0, as the engine would show it to PUSHF for too long, and there
+// Simplified: accessed bits of code descriptors are not set; RF is pushed as 0, as the engine would
+// show it to PUSHF for too long, and there
 //             are no breakpoints for it to hide.
 
-#include "inside.h"
+#include "deliver.h"
 
 #include <string.h>
 
 enum {
     GATE_INTERRUPT = 0xE,
     GATE_TRAP = 0xF,
-    SELECTOR_TI = 4,
-    ERROR_EXT = 1,
-    ERROR_IDT = 2,
-    ATTRIBUTE_CODE = 1 << 11,
-    ATTRIBUTE_CONFORMING = 1 << 10,
-    ATTRIBUTE_S = 1 << 12,
-    ATTRIBUTE_P = 1 << 15,
-    ATTRIBUTE_L = 1 << 21,
-    ATTRIBUTE_B = 1 << 22,
     TSS_RSP0 = 4,
     TSS_IST1 = 36,
-};
-
-// A fault that the delivery itself met.
-struct trouble {
-    bool is_trouble;
-    bool is_page_fault; // or a second-level violation: `touch` knows
-    uint8_t vector;
-    uint32_t error_code;
-    struct touch touch;
 };
 
 struct gate {
@@ -44,22 +27,6 @@ struct gate {
     uint32_t dpl;
     bool present;
 };
-
-static const struct mhv_access SYSTEM_READ = {.kind = MHV_READ, .implicit = true};
-static const struct mhv_access SYSTEM_WRITE = {.kind = MHV_WRITE, .implicit = true};
-
-static struct trouble fault(uint8_t vector, uint32_t error_code)
-{
-    return (struct trouble){.is_trouble = true, .vector = vector, .error_code = error_code};
-}
-
-static struct trouble page_fault(const struct touch *touch)
-{
-    return (struct trouble){
-        .is_trouble = true, .is_page_fault = true, .vector = MHV_VECTOR_PF, .touch = *touch};
-}
-
-static const struct trouble NO_TROUBLE = {0};
 
 bool mhv_is_canonical(const struct mhv_silicon *silicon, uint64_t gva)
 {
@@ -96,32 +63,44 @@ static struct trouble read_gate(struct mhv_processor *processor, const struct mh
     return gate->present ? NO_TROUBLE : fault(MHV_VECTOR_NP, error_code);
 }
 
+struct trouble mhv_read_descriptor(struct mhv_processor *processor,
+                                   const struct mhv_silicon *silicon, uint32_t selector,
+                                   struct trouble beyond_limit, uint32_t raw[2])
+{
+    const struct mhv_silicon_segment *table =
+        selector & SELECTOR_TI ? &silicon->ldtr : &silicon->gdtr;
+    const uint32_t index = selector & 0xFFF8;
+    struct touch touch;
+
+    if (index + 7 > table->limit)
+        return beyond_limit;
+    if (!mhv_guest_read(processor, silicon, table->base + index, SYSTEM_READ, raw, 8, &touch))
+        return page_fault(&touch);
+    return NO_TROUBLE;
+}
+
 // Step 3: the code segment that the gate names.
 static struct trouble read_code_segment(struct mhv_processor *processor,
                                         const struct mhv_silicon *silicon, const struct gate *gate,
                                         uint32_t external, struct mhv_silicon_segment *code)
 {
-    const struct mhv_silicon_segment *table =
-        gate->selector & SELECTOR_TI ? &silicon->ldtr : &silicon->gdtr;
-    const uint32_t index = gate->selector & 0xFFF8,
-                   error_code = (gate->selector & 0xFFFC) + external;
+    const uint32_t error_code = (gate->selector & 0xFFFC) + external;
     uint32_t raw[2];
-    struct touch touch;
 
     if ((gate->selector & 0xFFFC) == 0)
         return fault(MHV_VECTOR_GP, external);
-    if (index + 7 > table->limit)
-        return fault(MHV_VECTOR_GP, error_code);
-    if (!mhv_guest_read(processor, silicon, table->base + index, SYSTEM_READ, raw, 8, &touch))
-        return page_fault(&touch);
+    const struct trouble trouble = mhv_read_descriptor(processor, silicon, gate->selector,
+                                                       fault(MHV_VECTOR_GP, error_code), raw);
+    if (trouble.is_trouble)
+        return trouble;
     const uint32_t dpl = raw[1] >> 13 & 3;
-    if (!(raw[1] & ATTRIBUTE_S) || !(raw[1] & ATTRIBUTE_CODE) || dpl > mhv_cpl(silicon))
+    if (!(raw[1] & DESCRIPTOR_S) || !(raw[1] & DESCRIPTOR_CODE) || dpl > mhv_cpl(silicon))
         return fault(MHV_VECTOR_GP, error_code);
-    if (!(raw[1] & ATTRIBUTE_P))
+    if (!(raw[1] & DESCRIPTOR_P))
         return fault(MHV_VECTOR_NP, error_code);
-    if (!(raw[1] & ATTRIBUTE_L) || raw[1] & ATTRIBUTE_B)
+    if (!(raw[1] & DESCRIPTOR_L) || raw[1] & DESCRIPTOR_B)
         return fault(MHV_VECTOR_GP, error_code);
-    const uint32_t cpl = raw[1] & ATTRIBUTE_CONFORMING ? mhv_cpl(silicon) : dpl;
+    const uint32_t cpl = raw[1] & DESCRIPTOR_CONFORMING ? mhv_cpl(silicon) : dpl;
     *code = (struct mhv_silicon_segment){
         .selector = (gate->selector & 0xFFFC) | cpl,
         .base = 0,
@@ -197,10 +176,10 @@ static void enter_handler(struct mhv_silicon *silicon, const struct gate *gate,
     silicon->hflags &= ~(uint32_t)MHV_HF_INHIBIT;
 }
 
-static struct trouble deliver_once(struct mhv_processor *processor, struct mhv_silicon *silicon,
+static struct trouble deliver_long(struct mhv_processor *processor, struct mhv_silicon *silicon,
                                    const struct delivery *delivery)
 {
-    const uint32_t external = delivery->type == DELIVER_SOFTWARE ? 0 : ERROR_EXT;
+    const uint32_t external = external_bit(delivery);
     struct mhv_silicon_segment code;
     struct gate gate;
     uint64_t rsp;
@@ -219,6 +198,15 @@ static struct trouble deliver_once(struct mhv_processor *processor, struct mhv_s
     if (!trouble.is_trouble)
         enter_handler(silicon, &gate, code, rsp);
     return trouble;
+}
+
+static struct trouble deliver_once(struct mhv_processor *processor, struct mhv_silicon *silicon,
+                                   const struct delivery *delivery)
+{
+    if (silicon->hflags & MHV_HF_LMA)
+        return deliver_long(processor, silicon, delivery);
+    return silicon->hflags & MHV_HF_PE ? mhv_deliver_protected(processor, silicon, delivery)
+                                       : mhv_deliver_real(processor, silicon, delivery);
 }
 
 static bool is_contributory(uint8_t vector)

@@ -185,12 +185,13 @@ static void walk_tables(struct mhv_processor *processor, const struct mhv_paging
 {
     struct mhv_counters *counters = &processor->vp->counters;
 
-    if (processor->vp->shadow) {
+    const bool unpaged = guest->levels == 0;
+    if (processor->vp->shadow && !unpaged) {
         mhv_shadow_walk(processor, guest, page, access, found);
         return;
     }
     const struct mhv_paging second = mhv_second_paging(processor->vp);
-    if (processor->tlb)
+    if (processor->tlb && !unpaged)
         mhv_modelled_walk(processor, guest, &second, page, access, found);
     else if (processor->caches && !processor->foreign_walker)
         mhv_nested_walk_cached(&processor->ram, guest, &second, page, access,
@@ -199,6 +200,8 @@ static void walk_tables(struct mhv_processor *processor, const struct mhv_paging
         processor->walker.walk(processor->walker.user, guest, &second, page, &access, found);
     counters->tlb_fills += found->references > 0 || !processor->tlb;
     counters->walk_references += found->references;
+    if (processor->vp->shadow)
+        mhv_miss_writes(processor);
 }
 
 // A translation that was found, with the region of the engine's memory that suits the access.

@@ -67,8 +67,6 @@ static char one_byte_weight(uint8_t opcode, uint8_t modrm)
     return x87 && modrm < 0xC0 ? '1' : ONE_BYTE_WEIGHTS[opcode];
 }
 
-enum code_size { CODE_16, CODE_32, CODE_64, CODE_SIZES };
-
 enum prefix {
     PREFIX_NONE = 0,
     PREFIX_OTHER = 1,
@@ -91,7 +89,7 @@ static const uint8_t PREFIXES[256] = {
 // Bytes behind opcode and memory operand by form (see forms.h), for operands of 16, 32 and 64 bits;
 // for o, addresses. ModRM that the translator takes for a register whatever it says: r alone, R
 // with imm8, W with two.
-static const uint8_t TAILS['z' + 1][CODE_SIZES] = {
+static const uint8_t TAILS['z' + 1][MHV_CODE_SIZES] = {
     ['b'] = {1, 1, 1}, ['B'] = {1, 1, 1}, ['w'] = {2, 2, 2}, ['z'] = {2, 4, 4},
     ['Z'] = {2, 4, 4}, ['v'] = {2, 4, 8}, ['e'] = {3, 3, 3}, ['f'] = {4, 6, 6},
     ['o'] = {2, 4, 8}, ['r'] = {1, 1, 1}, ['R'] = {2, 2, 2}, ['W'] = {3, 3, 3},
@@ -101,17 +99,17 @@ static const uint8_t TAILS['z' + 1][CODE_SIZES] = {
 struct view {
     const uint8_t *next;
     unsigned prefixes;
-    enum code_size operand;
-    enum code_size address;
+    enum mhv_code_size operand;
+    enum mhv_code_size address;
     char form;
     char weight;
 };
 
 // False when there are too many.
-static bool pass_prefixes(struct view *view, enum code_size code)
+static bool pass_prefixes(struct view *view, enum mhv_code_size code)
 {
     const uint8_t *first = view->next;
-    const unsigned known = code == CODE_64 ? 0xFF : 0xFF & ~(unsigned)PREFIX_REX;
+    const unsigned known = code == MHV_CODE_64 ? 0xFF : 0xFF & ~(unsigned)PREFIX_REX;
     unsigned last = 0;
     for (unsigned kind; (kind = PREFIXES[*view->next] & known) != 0; last = *view->next++)
         if (view->next - first == LONGEST)
@@ -121,11 +119,11 @@ static bool pass_prefixes(struct view *view, enum code_size code)
 
     const bool operand = view->prefixes & PREFIX_OPERAND;
     const bool address = view->prefixes & PREFIX_ADDRESS;
-    view->operand = (code == CODE_16) == operand ? CODE_32 : CODE_16;
-    view->address = (code == CODE_16) == address ? CODE_32 : CODE_16;
-    if (code == CODE_64) {
-        view->address = address ? CODE_32 : CODE_64;
-        view->operand = (last & 0xF8) == 0x48 ? CODE_64 : view->operand;
+    view->operand = (code == MHV_CODE_16) == operand ? MHV_CODE_32 : MHV_CODE_16;
+    view->address = (code == MHV_CODE_16) == address ? MHV_CODE_32 : MHV_CODE_16;
+    if (code == MHV_CODE_64) {
+        view->address = address ? MHV_CODE_32 : MHV_CODE_64;
+        view->operand = (last & 0xF8) == 0x48 ? MHV_CODE_64 : view->operand;
     }
     return true;
 }
@@ -193,11 +191,11 @@ static void pass_vex(struct view *view)
         view->weight = 'x';
 }
 
-static void pass_opcode(struct view *view, enum code_size code)
+static void pass_opcode(struct view *view, enum mhv_code_size code)
 {
     const uint8_t opcode = *view->next;
-    const bool vex = (opcode & 0xFE) == 0xC4 && code != CODE_16;
-    if (vex && (code == CODE_64 || view->next[1] >= 0xC0)) {
+    const bool vex = (opcode & 0xFE) == 0xC4 && code != MHV_CODE_16;
+    if (vex && (code == MHV_CODE_64 || view->next[1] >= 0xC0)) {
         pass_vex(view);
         return;
     }
@@ -208,19 +206,20 @@ static void pass_opcode(struct view *view, enum code_size code)
     }
     const bool near_or_far = opcode == 0xFF && (*view->next & 0x38) - 0x10u < 0x20; // CALL, JMP
     const char weight = one_byte_weight(opcode, *view->next);
-    const bool gone = code == CODE_64 && (weight == '-' || weight == '+');
+    const bool gone = code == MHV_CODE_64 && (weight == '-' || weight == '+');
     view->form = mhv_one_byte_forms[opcode];
     view->weight = near_or_far || gone ? 'x' : weight;
 }
 
-static unsigned memory_bytes(const uint8_t *modrm, enum code_size address)
+static unsigned memory_bytes(const uint8_t *modrm, enum mhv_code_size address)
 {
-    static const uint8_t displacements[CODE_SIZES][4] = {{0, 1, 2, 0}, {0, 1, 4, 0}, {0, 1, 4, 0}};
+    static const uint8_t displacements[MHV_CODE_SIZES][4] = {
+        {0, 1, 2, 0}, {0, 1, 4, 0}, {0, 1, 4, 0}};
     const uint8_t mode = *modrm >> 6;
     const unsigned displacement = displacements[address][mode];
     if (mode == 3)
         return 1;
-    if (address == CODE_16)
+    if (address == MHV_CODE_16)
         return 1 + ((*modrm & 0xC7) == 0x06 ? 2 : displacement);
     const bool sib = (*modrm & 7) == 4;
     const uint8_t base = modrm[sib] & 7;
@@ -242,7 +241,7 @@ static void pass_operands(struct view *view)
 
 // Bytes of the instruction at `at`, or 0 when the block surely ends with it. `*weight` is what it
 // leaves. Reads up to 32 bytes.
-static unsigned weigh(const uint8_t *at, enum code_size code, unsigned *weight)
+static unsigned weigh(const uint8_t *at, enum mhv_code_size code, unsigned *weight)
 {
     struct view view = {.next = at};
     *weight = 0;
@@ -258,7 +257,7 @@ static unsigned weigh(const uint8_t *at, enum code_size code, unsigned *weight)
 
 // True if a block that comes from the page before, into any of the first bytes, leaves too much
 // behind.
-static bool overflows_entering(const uint8_t *page, unsigned byte_count, enum code_size code)
+static bool overflows_entering(const uint8_t *page, unsigned byte_count, enum mhv_code_size code)
 {
     int16_t left[PAGE_BYTES + LONGEST + 1]; // on the way to each byte, the most; below 0: no way
     memset(left, 0xFF, sizeof left);
@@ -283,7 +282,7 @@ static bool overflows_entering(const uint8_t *page, unsigned byte_count, enum co
 // True if a block that goes on into the next page leaves too much behind on this one; with `whole`,
 // if any block does. Backwards: the run from a byte is one instruction, and the run from the byte
 // behind it.
-static bool overflows(const uint8_t *page, unsigned byte_count, enum code_size code, bool whole)
+static bool overflows(const uint8_t *page, unsigned byte_count, enum mhv_code_size code, bool whole)
 {
     enum { OPEN = 0x8000 }; // the run goes on
     uint16_t runs[PAGE_BYTES];
@@ -372,7 +371,8 @@ bool mhv_guard_suspects(const uint8_t *page, uint32_t byte_count)
     if (holds_forbidden(padded, byte_count))
         return true;
     const unsigned most = page_ceiling(padded, byte_count);
-    for (enum code_size code = CODE_16; code < CODE_SIZES && most > TWO_PAGE_LIMIT; code++)
+    for (enum mhv_code_size code = MHV_CODE_16; code < MHV_CODE_SIZES && most > TWO_PAGE_LIMIT;
+         code++)
         if (overflows_entering(padded, byte_count, code) ||
             overflows(padded, byte_count, code, most > ONE_PAGE_LIMIT))
             return true;
@@ -383,7 +383,7 @@ bool mhv_guard_forbids(const uint8_t *bytes, uint32_t byte_count)
 {
     struct mhv_instruction instruction;
     // What is REX in 64-bit code is INC and DEC in other, which raise #UD with LOCK too.
-    mhv_decode(bytes, byte_count, true, &instruction);
+    mhv_decode(bytes, byte_count, MHV_CODE_64, &instruction);
     const uint8_t both[] = {instruction.opcode, instruction.modrm};
     return instruction.length && !instruction.invalid && instruction.lock &&
            instruction.map == MHV_MAP_0F && is_bit_test(both);

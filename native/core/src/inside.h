@@ -23,9 +23,12 @@ enum { EMULATED_SHIFT = 39 }; // engine-physical address from which memory is wr
 enum { PHYSICAL_BITS = 40 };  // of the emulated processor: CPUID leaf 0x80000008
 
 // Masks of the bits that microcode looks at.
+static const uint64_t CR0_PG = UINT64_C(1) << 31;
 enum {
+    CR0_PE = 1 << MHV_CR0_PE,
     CR0_TS = 1 << MHV_CR0_TS,
     CR0_WP = 1 << MHV_CR0_WP,
+    CR4_PAE = 1 << MHV_CR4_PAE,
     CR4_LA57 = 1 << MHV_CR4_LA57,
     CR4_SMEP = 1 << MHV_CR4_SMEP,
     CR4_SMAP = 1 << MHV_CR4_SMAP,
@@ -39,6 +42,7 @@ enum {
     RFLAGS_TF = 1 << MHV_RFLAGS_TF,
     RFLAGS_IF = 1 << MHV_RFLAGS_IF,
     RFLAGS_NT = 1 << MHV_RFLAGS_NT,
+    RFLAGS_VM = 1 << MHV_RFLAGS_VM,
     RFLAGS_RF = 1 << MHV_RFLAGS_RF,
     RFLAGS_AC = 1 << MHV_RFLAGS_AC,
 };
@@ -125,6 +129,7 @@ struct mhv_processor {
     uint64_t emulated_rip, emulated_block; // of the instruction that ring -1 wrote for last
     uint64_t emulated_entry;               // that it wrote last: an SPA
     struct mhv_shadow_service *shadows;    // of all partitions
+    struct mhv_shadow_service *missed;     // of a partition that wrote where nobody listened
     bool stepping_suspects;                // guard: executing one instruction per block
     bool aborting;                         // an instruction is being abandoned in favour of `event`
     uint64_t aborted_rcx;
@@ -212,6 +217,8 @@ enum next mhv_shadow_exit(struct mhv_processor *processor, struct mhv_vp *vp,
                           struct mhv_silicon *silicon, uint32_t code);
 bool mhv_is_shadow_exit(const struct mhv_vp *vp, uint32_t code);
 void mhv_tell_shadows(struct mhv_processor *processor);
+void mhv_miss_writes(struct mhv_processor *processor);
+void mhv_drop_missed(struct mhv_processor *processor);
 uint64_t mhv_on_emulated_read(void *engine, uint64_t spa, unsigned int byte_count, void *user);
 void mhv_on_emulated_write(void *engine, uint64_t spa, unsigned int byte_count, uint64_t value,
                            void *user);
@@ -252,6 +259,10 @@ bool mhv_instruction_at(struct mhv_processor *processor, const struct mhv_silico
                         struct mhv_instruction *ret, uint8_t *bytes);
 uint32_t mhv_cpl(const struct mhv_silicon *silicon);
 bool mhv_in_long_code(const struct mhv_silicon *silicon);
+enum mhv_code_size mhv_code_size(const struct mhv_silicon *silicon);
+uint64_t mhv_code_address(const struct mhv_silicon *silicon, uint64_t rip);
+uint64_t mhv_address_mask(const struct mhv_silicon *silicon,
+                          const struct mhv_instruction *instruction);
 
 // deliver.c
 bool mhv_is_canonical(const struct mhv_silicon *silicon, uint64_t gva);

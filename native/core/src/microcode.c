@@ -4,8 +4,8 @@
 // Stands for: microcode.
 // Spec: AMD APM vol. 3, "SYSCALL", "INT", "RDTSC", "RDTSCP", "MOV DRn", "MOV CRn".
 // Simplified: debug registers are stored and read back but arm no breakpoint; SYSCALL in 64-bit
-// mode
-//             and compatibility mode only; SYSENTER raises #UD, as AMD processors do in long mode.
+//             mode and compatibility mode only; SYSENTER raises #UD, as AMD processors do in long
+//             mode.
 
 #include "inside.h"
 
@@ -53,7 +53,7 @@ enum next mhv_syscall(struct mhv_processor *processor, struct mhv_vp *vp,
     struct mhv_instruction instruction;
     uint8_t bytes[INSTRUCTION_BYTES];
 
-    if (!(silicon->efer & EFER_SCE))
+    if (!(silicon->efer & EFER_SCE) || !(silicon->efer & EFER_LMA))
         return mhv_raise(processor, vp, silicon, MHV_VECTOR_UD, false, 0);
     const bool fetched = mhv_instruction_at(processor, silicon, &instruction, bytes);
     silicon->gpr[MHV_RCX] = silicon->rip + (fetched ? instruction.length : SYSCALL_BYTES);

@@ -285,11 +285,21 @@ walk_both(const struct mhv_ram *ram, const struct mhv_paging *guest,
     mapped(&second, &stage, entry_spa, rights, references + second.references, ret);
 }
 
+// CR0.PG = 0: the guest has no tables, and an address of 32 bits is a GPA.
+static void walk_unpaged(const struct mhv_ram *ram, const struct mhv_paging *second, uint64_t gva,
+                         struct mhv_access access, struct mhv_walk_result *ret)
+{
+    mhv_second_walk(ram, second, (uint32_t)gva, access.kind, ret);
+}
+
 void mhv_nested_walk(const struct mhv_ram *ram, const struct mhv_paging *guest,
                      const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
                      struct mhv_walk_result *ret)
 {
-    walk_both(ram, guest, second, gva, access, NULL, ret);
+    if (guest->levels == 0)
+        walk_unpaged(ram, second, gva, access, ret);
+    else
+        walk_both(ram, guest, second, gva, access, NULL, ret);
 }
 
 // Out of line, so that the short way has the registers to itself.
@@ -305,7 +315,9 @@ void mhv_nested_walk_cached(const struct mhv_ram *ram, const struct mhv_paging *
                             const struct mhv_paging *second, uint64_t gva, struct mhv_access access,
                             struct mhv_walk_cache *cache, struct mhv_walk_result *ret)
 {
-    if (!short_walk(ram, guest, second, gva, access, cache, ret))
+    if (guest->levels == 0)
+        walk_unpaged(ram, second, gva, access, ret);
+    else if (!short_walk(ram, guest, second, gva, access, cache, ret))
         long_walk(ram, guest, second, gva, access, cache, ret);
 }
 

@@ -2,7 +2,7 @@
 //
 // Stands for: the address-generation unit.
 // Spec: AMD APM vol. 3, "ModRM and SIB Bytes"; vol. 1, "Memory Addressing".
-// Simplified: no 16-bit addressing, no RIP-relative form outside of 64-bit code.
+// Simplified: none known.
 
 #include "inside.h"
 
@@ -24,14 +24,35 @@ static uint64_t base_and_index(const struct mhv_silicon *silicon,
            (has_index ? general(silicon, instruction, sib >> 3, 2) << (sib >> 6) : 0);
 }
 
+// 16-bit addressing: BX or BP, and SI or DI, or one of the four alone.
+static uint64_t base_and_index_16(const struct mhv_silicon *silicon, uint32_t mode, uint32_t form)
+{
+    static const int8_t bases[8] = {MHV_RBX, MHV_RBX, MHV_RBP, MHV_RBP, -1, -1, MHV_RBP, MHV_RBX};
+    static const int8_t indexes[8] = {MHV_RSI, MHV_RDI, MHV_RSI, MHV_RDI, MHV_RSI, MHV_RDI, -1, -1};
+
+    if (mode == 0 && form == 6)
+        return 0;
+    return (bases[form] < 0 ? 0 : silicon->gpr[bases[form]]) +
+           (indexes[form] < 0 ? 0 : silicon->gpr[indexes[form]]);
+}
+
+// Whether SS is meant where no prefix says otherwise: by a base of BP, EBP, RBP or of the stack
+// pointer.
+static bool is_by_stack(const struct mhv_instruction *instruction, bool short_form)
+{
+    const uint32_t mode = instruction->modrm >> 6, form = instruction->modrm & 7;
+    const uint32_t base = instruction->has_sib ? instruction->sib & 7 : form;
+
+    if (short_form)
+        return form == 2 || form == 3 || (form == 6 && mode != 0);
+    return base == 4 || (base == 5 && mode != 0);
+}
+
 // In 64-bit code only FS and GS have a base.
 static uint64_t segment_base(const struct mhv_silicon *silicon,
-                             const struct mhv_instruction *instruction)
+                             const struct mhv_instruction *instruction, bool short_form)
 {
-    const uint32_t base_register =
-        instruction->has_sib ? instruction->sib & 7 : instruction->modrm & 7;
-    const bool by_stack = (base_register == 4 || base_register == 5) && instruction->modrm >> 6;
-    uint32_t name = by_stack ? MHV_SS : MHV_DS;
+    uint32_t name = is_by_stack(instruction, short_form) ? MHV_SS : MHV_DS;
 
     switch (instruction->segment) {
     case 0x26:
@@ -60,25 +81,27 @@ static uint64_t segment_base(const struct mhv_silicon *silicon,
     return silicon->segments[name].base;
 }
 
-// False: the operand is a register, or its address has a form that is not known here.
+// False: the operand is a register.
 bool mhv_memory_operand(const struct mhv_silicon *silicon,
                         const struct mhv_instruction *instruction, uint64_t *gva)
 {
     const bool long_code = mhv_in_long_code(silicon);
+    const uint64_t mask = mhv_address_mask(silicon, instruction);
     const uint32_t mode = instruction->modrm >> 6, base = instruction->modrm & 7;
     uint64_t offset = (uint64_t)instruction->displacement;
 
-    if (!instruction->has_modrm || mode == 3 || (!long_code && instruction->address_size))
+    if (!instruction->has_modrm || mode == 3)
         return false;
-    if (instruction->has_sib)
+    if (mask == UINT16_MAX)
+        offset += base_and_index_16(silicon, mode, base);
+    else if (instruction->has_sib)
         offset += base_and_index(silicon, instruction);
     else if (mode != 0 || base != 5)
         offset += general(silicon, instruction, base, 1);
     else if (long_code)
         offset += silicon->rip + instruction->length;
-    if (!long_code || instruction->address_size)
-        offset = (uint32_t)offset;
-    offset += segment_base(silicon, instruction);
+    offset &= mask;
+    offset += segment_base(silicon, instruction, mask == UINT16_MAX);
     *gva = long_code ? offset : (uint32_t)offset;
     return true;
 }

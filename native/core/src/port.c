@@ -103,9 +103,12 @@ static void set_accumulator(struct mhv_silicon *silicon, const struct mhv_port_a
     silicon->gpr[MHV_RAX] = (silicon->gpr[MHV_RAX] & ~mask) | value;
 }
 
-static void advance(uint64_t *index, int64_t step, bool short_address)
+// Of an index or of the count the bits in `mask` go on; a write of 32 bits clears those above.
+static void advance(uint64_t *index, int64_t step, uint64_t mask)
 {
-    *index = short_address ? (uint32_t)(*index + (uint64_t)step) : *index + (uint64_t)step;
+    const uint64_t kept = mask == UINT16_MAX ? *index & ~mask : 0;
+
+    *index = kept | ((*index + (uint64_t)step) & mask);
 }
 
 // One element of INS or OUTS: memory for INS, the index register, and the count.
@@ -123,17 +126,18 @@ static enum next finish_string(struct mhv_processor *processor, struct mhv_vp *v
 
     if (!mhv_instruction_at(processor, silicon, &instruction, bytes))
         return NEXT_GO_ON;
-    const bool short_address = instruction.address_size;
+    const uint64_t mask = mhv_address_mask(silicon, &instruction);
+    const bool long_code = mhv_in_long_code(silicon);
+    const uint64_t offset = silicon->gpr[MHV_RDI] & mask;
     const uint64_t address =
-        short_address ? (uint32_t)silicon->gpr[MHV_RDI] : silicon->gpr[MHV_RDI];
+        long_code ? offset : (uint32_t)(offset + silicon->segments[MHV_ES].base);
     if (port->is_in && !mhv_guest_write(processor, silicon, address, access, &port->value,
                                         port->byte_count, &touch))
         return mhv_refuse(processor, vp, silicon, &touch);
-    advance(&silicon->gpr[port->is_in ? MHV_RDI : MHV_RSI], step, short_address);
+    advance(&silicon->gpr[port->is_in ? MHV_RDI : MHV_RSI], step, mask);
     if (port->is_repeated)
-        advance(&silicon->gpr[MHV_RCX], -1, short_address);
-    const uint64_t left = short_address ? (uint32_t)silicon->gpr[MHV_RCX] : silicon->gpr[MHV_RCX];
-    const bool goes_on = port->is_repeated && left != 0;
+        advance(&silicon->gpr[MHV_RCX], -1, mask);
+    const bool goes_on = port->is_repeated && (silicon->gpr[MHV_RCX] & mask) != 0;
     return mhv_complete(processor, vp, silicon, goes_on ? 0 : port->instruction_bytes);
 }
 

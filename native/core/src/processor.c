@@ -252,6 +252,9 @@ void mhv_processor_remove_shadow(struct mhv_processor *processor,
 {
     struct mhv_shadow_service **link = &processor->shadows;
 
+    if (processor->missed == service)
+        processor->missed = NULL;
+
     while (*link && *link != service)
         link = &(*link)->next;
     if (*link)

@@ -26,7 +26,7 @@ static bool fetch_is_suspect(struct mhv_processor *processor, const struct mhv_s
     const struct mhv_access access = {.kind = MHV_EXECUTE, .user = mhv_cpl(silicon) == 3};
     struct mhv_walk_result found;
 
-    mhv_translate(processor, silicon, silicon->rip, access, &found);
+    mhv_translate(processor, silicon, mhv_code_address(silicon, silicon->rip), access, &found);
     return found.outcome == MHV_MAPPED && found.spa < processor->ram.byte_count &&
            processor->memory->frame_flags[found.spa >> PAGE_SHIFT] & MHV_FRAME_SUSPECT;
 }
@@ -221,6 +221,8 @@ bool mhv_enter_and_leave(struct mhv_processor *processor, struct mhv_vp *vp,
 
     processor->event.kind = EVENT_NONE;
     processor->guest = processor->one_stage = mhv_guest_paging(silicon);
+    if (processor->missed && processor->guest.levels)
+        mhv_drop_missed(processor);
     processor->one_stage.root = ROOT_UNKNOWN;
     processor->one_stage.physical_bits = 52; // shadow tables have no entry that is wrong
     processor->one_stage.nxe = processor->one_stage.wp = true;

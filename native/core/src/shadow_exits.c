@@ -121,6 +121,27 @@ void mhv_on_emulated_write(void *engine, uint64_t spa, unsigned int byte_count, 
     forget_what_is_stale(processor, service);
 }
 
+// A VP without paging needs no shadow tables: it is given the second-level ones. What it writes to
+// the tables of others is heard by nobody.
+void mhv_miss_writes(struct mhv_processor *processor)
+{
+    if (processor->missed != processor->vp->shadow)
+        mhv_drop_missed(processor);
+    processor->missed = processor->vp->shadow;
+}
+
+// So the shadow tables go, before a VP with paging uses them.
+void mhv_drop_missed(struct mhv_processor *processor)
+{
+    struct mhv_shadow_service *service = processor->missed;
+
+    if (!service)
+        return;
+    processor->missed = NULL;
+    service->drop(service->user);
+    forget_what_is_stale(processor, service);
+}
+
 // Before the guest goes on: what others wrote to its tables meanwhile.
 void mhv_tell_shadows(struct mhv_processor *processor)
 {

@@ -1,7 +1,7 @@
 // The registers of the emulated processor that its public interface does not show.
 //
 // Stands for: the hidden parts of segment registers, the privilege level, the pending error code.
-// Simplified: long mode only; the offsets are those of one line of Unicorn releases (2.1.4), and a
+// Simplified: the offsets are those of one line of Unicorn releases (2.1.4), and a
 //             processor is refused when the engine does not prove them (mhv_silicon_prove).
 // Spec: Intel SDM vol. 3A, "Segment Registers"; AMD APM vol. 2, "Segmentation Data Structures".
 
@@ -76,7 +76,8 @@ void mhv_silicon_load_segment(struct mhv_silicon *silicon, uint32_t name,
     const bool based = all[MHV_DS].base | all[MHV_ES].base | all[MHV_SS].base;
     hflags &= ~(uint32_t)(MHV_HF_SS32 | MHV_HF_ADDSEG);
     hflags |= bit(all[MHV_SS].flags & DESCRIPTOR_B, MHV_HF_SS32);
-    hflags |= bit(!(hflags & MHV_HF_CS64) && based, MHV_HF_ADDSEG);
+    const bool adds = based || !(hflags & MHV_HF_PE) || !(hflags & MHV_HF_CS32);
+    hflags |= bit(!(hflags & MHV_HF_CS64) && adds, MHV_HF_ADDSEG);
     silicon->hflags = hflags;
 }
 

@@ -12,7 +12,7 @@ static void keep_last_block(struct mhv_silicon *silicon, const struct mhv_instru
                             uint64_t rip, uint64_t rcx)
 {
     const uint8_t opcode = instruction->opcode;
-    const uint64_t mask = instruction->address_size ? UINT32_MAX : UINT64_MAX;
+    const uint64_t mask = mhv_address_mask(silicon, instruction);
     const uint64_t rflags = mhv_silicon_rflags(silicon);
     const bool is_string =
         instruction->map == MHV_MAP_ONE_BYTE &&
@@ -101,7 +101,8 @@ static bool peek_block(struct mhv_processor *processor, struct mhv_vp *vp,
 // own, and begins another behind it.
 static void leave_changed_block(struct mhv_processor *processor, const struct mhv_silicon *silicon)
 {
-    if (processor->block_end == 0 || silicon->rip != processor->block_next)
+    if (processor->block_end == 0 ||
+        mhv_code_address(silicon, silicon->rip) != processor->block_next)
         return;
     const uint64_t print = block_print(processor, silicon);
     if (print == 0 || print == processor->block_print)
@@ -113,8 +114,10 @@ static void leave_changed_block(struct mhv_processor *processor, const struct mh
 // Whether the last step stopped within a block, and what follows is the rest of it.
 bool mhv_is_inside_block(const struct mhv_processor *processor, const struct mhv_silicon *silicon)
 {
-    return processor->block_end != 0 && silicon->rip == processor->block_next &&
-           silicon->rip < processor->block_end;
+    const uint64_t here = mhv_code_address(silicon, silicon->rip);
+
+    return processor->block_end != 0 && here == processor->block_next &&
+           here < processor->block_end;
 }
 
 // Executes an instruction, unless the frame that it writes or lies in must be prepared first.
@@ -133,7 +136,7 @@ static enum next try_step(struct mhv_processor *processor, struct mhv_vp *vp,
             return mhv_handle(processor, vp, silicon);
     }
     mhv_instruction_at(processor, silicon, &instruction, bytes);
-    processor->block_next = silicon->rip + instruction.length;
+    processor->block_next = mhv_code_address(silicon, silicon->rip + instruction.length);
     processor->step_began = false;
     if (!mhv_step_once(processor, vp, silicon))
         return NEXT_ENGINE;

@@ -18,13 +18,38 @@ bool mhv_in_long_code(const struct mhv_silicon *silicon)
     return silicon->hflags & MHV_HF_CS64;
 }
 
+enum mhv_code_size mhv_code_size(const struct mhv_silicon *silicon)
+{
+    if (silicon->hflags & MHV_HF_CS64)
+        return MHV_CODE_64;
+    return silicon->hflags & MHV_HF_CS32 ? MHV_CODE_32 : MHV_CODE_16;
+}
+
+// Where the code at offset `rip` of CS lies. Outside 64-bit code an address has 32 bits.
+uint64_t mhv_code_address(const struct mhv_silicon *silicon, uint64_t rip)
+{
+    return mhv_in_long_code(silicon) ? rip : (uint32_t)(silicon->segments[MHV_CS].base + rip);
+}
+
+// The bits that count of an address, or of a count, that `instruction` takes from registers.
+uint64_t mhv_address_mask(const struct mhv_silicon *silicon,
+                          const struct mhv_instruction *instruction)
+{
+    static const uint64_t masks[MHV_CODE_SIZES] = {UINT16_MAX, UINT32_MAX, UINT64_MAX};
+
+    return masks[mhv_address_size(mhv_code_size(silicon), instruction)];
+}
+
+// With CR0.PG = 0 there is no first stage: no levels.
 struct mhv_paging mhv_guest_paging(const struct mhv_silicon *silicon)
 {
     const uint64_t cr4 = silicon->cr[4];
 
     return (struct mhv_paging){
         .root = silicon->cr[3],
-        .levels = cr4 & CR4_LA57 ? 5 : 4,
+        .levels = !(silicon->cr[0] & CR0_PG) ? 0
+                  : cr4 & CR4_LA57           ? 5
+                                             : 4,
         .physical_bits = PHYSICAL_BITS,
         .nxe = silicon->efer & EFER_NXE,
         .wp = silicon->cr[0] & CR0_WP,
@@ -113,8 +138,7 @@ bool mhv_instruction_at(struct mhv_processor *processor, const struct mhv_silico
                         struct mhv_instruction *ret, uint8_t *bytes)
 {
     const struct mhv_access access = {.kind = MHV_EXECUTE, .user = mhv_cpl(silicon) == 3};
-    const uint64_t base = mhv_in_long_code(silicon) ? 0 : silicon->segments[MHV_CS].base;
-    const uint64_t gva = base + silicon->rip;
+    const uint64_t gva = mhv_code_address(silicon, silicon->rip);
     const uint32_t first = within_page(gva, INSTRUCTION_BYTES);
     struct touch touch;
     uint32_t count = first;
@@ -123,12 +147,12 @@ bool mhv_instruction_at(struct mhv_processor *processor, const struct mhv_silico
     memset(ret, 0, sizeof *ret);
     if (!mhv_guest_read(processor, silicon, gva, access, bytes, first, &touch))
         return false;
-    mhv_decode(bytes, count, mhv_in_long_code(silicon), ret);
+    mhv_decode(bytes, count, mhv_code_size(silicon), ret);
     if (ret->length == 0 && count < INSTRUCTION_BYTES) {
         if (!mhv_guest_read(processor, silicon, gva + first, access, bytes + first,
                             INSTRUCTION_BYTES - first, &touch))
             return false;
-        mhv_decode(bytes, INSTRUCTION_BYTES, mhv_in_long_code(silicon), ret);
+        mhv_decode(bytes, INSTRUCTION_BYTES, mhv_code_size(silicon), ret);
     }
     return ret->length > 0;
 }

@@ -34,3 +34,15 @@ void apic_send_self(uint8_t vector)
 {
     wrmsr(MSR_X2APIC_SELF_IPI, vector);
 }
+
+enum { ICR_INIT = 5 << 8, ICR_STARTUP = 6 << 8, ICR_ASSERT = 1 << 14 };
+
+void apic_send_init(uint32_t apic_id)
+{
+    wrmsr(MSR_X2APIC_ICR, (uint64_t)apic_id << 32 | ICR_INIT | ICR_ASSERT);
+}
+
+void apic_send_startup(uint32_t apic_id, uint32_t page_gpa)
+{
+    wrmsr(MSR_X2APIC_ICR, (uint64_t)apic_id << 32 | ICR_STARTUP | ICR_ASSERT | page_gpa >> 12);
+}

@@ -28,6 +28,12 @@ void apic_set_priority(uint8_t priority);
 // `vector`, 16 to 255, is requested at the VP with that APIC id: its index, unless it was changed.
 void apic_send(uint32_t apic_id, uint8_t vector);
 
+// INIT: that VP goes back to its beginning, and waits. Not for VP 0.
+void apic_send_init(uint32_t apic_id);
+
+// A VP that waits so begins in real mode, at the first byte of the page at `page_gpa`, below 1 MiB.
+void apic_send_startup(uint32_t apic_id, uint32_t page_gpa);
+
 // The same, at the VP that calls.
 void apic_send_self(uint8_t vector);
 

@@ -6,7 +6,7 @@ from machines import SmallMachine
 
 from minihv.hypervisor.alarms import NEVER, Alarms
 from minihv.hypervisor.scheduler import ALONE_QUANTUM, SHARED_QUANTUM
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 
 SPIN = "spin: inc rbx; jmp spin"
 

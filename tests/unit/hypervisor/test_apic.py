@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from machines import CODE, SmallMachine
 
 from minihv.hypervisor.apic import VIRTUAL_INTERRUPT, LocalApic, highest
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import PagingMode
 
 V_IRQ = 1 << 8

@@ -11,7 +11,8 @@ from machines import PRESENT_WRITABLE_USER, TABLES, SmallMachine
 
 from minihv.hypervisor.apic_page import FULL_NAMES, Operand, decode
 from minihv.hypervisor.msrs import write_msr
-from minihv.hypervisor.vp import GENERAL, VpState
+from minihv.hypervisor.register_values import GENERAL
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import Core, PagingMode
 from minihv.spec.apic import APIC_PAGE, VERSION, ApicBase, ApicRegister, ErrorStatus
 from minihv.spec.msrs import Msr
@@ -119,15 +120,15 @@ def test_page_tables_in_the_page_are_none() -> None:
         assert "while the processor walked its page tables" in machine.vp.why
 
 
-@given(st.binary(max_size=15), st.booleans())
-def test_any_bytes_decode_to_something_or_nothing(code: bytes, wide: bool) -> None:
-    found = decode(code, wide=wide)
+@given(st.binary(max_size=15), st.sampled_from((16, 32, 64)))
+def test_any_bytes_decode_to_something_or_nothing(code: bytes, bits: int) -> None:
+    found = decode(code, bits)
     if found is not None:
         assert 1 <= found.byte_count <= len(code)
         assert all(operand.name in ("", *GENERAL) for operand in found.operands)
 
 
 def test_operands_are_registers_numbers_and_memory() -> None:
-    found = decode(bytes.fromhex("c703 78563412"), wide=True)
+    found = decode(bytes.fromhex("c703 78563412"), 64)
     assert found is not None
     assert (found.mnemonic, found.operands) == ("mov", [Operand(4), Operand(4, number=0x1234_5678)])

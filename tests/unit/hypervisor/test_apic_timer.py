@@ -3,7 +3,7 @@
 import pytest
 from machines import SmallMachine
 
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.spec.apic import ApicRegister as R
 from minihv.spec.apic import LocalVector, TimerDivide
 

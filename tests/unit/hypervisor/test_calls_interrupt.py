@@ -6,6 +6,7 @@ from calls_made import words
 
 from minihv.hypervisor.call_form import SELF
 from minihv.hypervisor.calls_interrupt import ALL_VPS, DEASSERT, LEVEL, LOGICAL, InterruptType
+from minihv.hypervisor.states import VpState
 from minihv.spec.hypercalls import CallCode, Status
 from minihv.spec.x86_exceptions import Vector
 
@@ -57,10 +58,25 @@ def test_nmi_is_an_event_of_its_own() -> None:
         assert child.vp.counters.exceptions[Vector.NMI] == 1 or child.vp.read("rip") != 0
 
 
+def test_parent_starts_a_vp_of_its_child_by_init_and_sipi() -> None:
+    with Parent() as parent:
+        child = parent.boot("hlt")
+        second_vp(parent, child)
+        child.partition.gpa_space.write(0x9000, bytes.fromhex("bb0700 fa f4"))  # mov bx, 7; cli; hlt
+        vp = child.partition.vps[1]
+        assert raised(parent, child, InterruptType.SIPI, 9, to=1) is Status.SUCCESS
+        assert raised(parent, child, InterruptType.INIT, to=1) is Status.SUCCESS
+        assert vp.activity is VpState.STARTUP
+        assert raised(parent, child, InterruptType.SIPI, 9, to=1) is Status.SUCCESS
+        assert parent.start(child.id, 1) is Status.SUCCESS
+        child.run()
+        assert (vp.state, vp.read("rbx")) == (VpState.HALTED, 7)
+
+
 @pytest.mark.parametrize(
     ("control", "vector", "to", "status"),
     [
-        (2, 0x45, 0, Status.INVALID_PARAMETER), (InterruptType.INIT, 0x45, 0, Status.INVALID_PARAMETER),
+        (2, 0x45, 0, Status.INVALID_PARAMETER), (3, 0x45, 0, Status.INVALID_PARAMETER),
         (FIXED, 15, 0, Status.INVALID_PARAMETER), (FIXED, 256, 0, Status.INVALID_PARAMETER),
         (FIXED, 0x45, 1, Status.INVALID_VP_INDEX), (EXTERNAL, 15, 0, Status.INVALID_PARAMETER),
     ],

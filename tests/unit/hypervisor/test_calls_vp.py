@@ -8,7 +8,9 @@ from calls_made import GET, OUTPUT, SET, TRANSLATE, call, element, family, get, 
 from machines import CODE, DATA_0, TABLES, SmallMachine
 
 from minihv.hypervisor.call_form import SELF
-from minihv.hypervisor.vp import REGISTER_NAMES, SEGMENTS, SegmentValue, VirtualProcessor, VpState
+from minihv.hypervisor.register_values import SegmentValue
+from minihv.hypervisor.states import VpState
+from minihv.hypervisor.vp import REGISTER_NAMES, SEGMENTS, VirtualProcessor
 from minihv.hypervisor.vp import TABLES as TABLE_REGISTERS
 from minihv.spec.hypercalls import CallCode, RegisterName, Status
 

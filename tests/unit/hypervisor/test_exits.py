@@ -5,7 +5,7 @@ from assembler import assemble
 from machines import CODE, PRESENT_WRITABLE_USER, SmallMachine, counts
 
 from minihv.hypervisor.exits import SHADOW_EXITS, TABLE, Answerer
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import PagingMode
 from minihv.spec.svm_exits import SvmExit
 from minihv.spec.x86_exceptions import Vector

@@ -24,7 +24,7 @@ from machines import CODE, MEMORY, SmallMachine
 from minihv.hypervisor.call_form import SELF, THIS_VP
 from minihv.hypervisor.hypercalls import call_name
 from minihv.hypervisor.privileges import CHILD, Privilege
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.spec.hypercalls import RegisterName, Status
 from minihv.spec.x86_exceptions import Vector
 from minihv.terms import Gpa

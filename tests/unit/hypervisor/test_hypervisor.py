@@ -8,7 +8,7 @@ from machines import CODE, SmallMachine, virtual_interrupt
 from minihv.errors import ConfigurationError, InternalError
 from minihv.hypervisor.exits import TABLE
 from minihv.hypervisor.hypervisor import MOST_PARTITIONS, Hypervisor, machine_bytes
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.clock import reference_time
 from minihv.machine.processor import Core
 from minihv.spec.svm_exits import SvmExit

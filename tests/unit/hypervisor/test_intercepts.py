@@ -9,8 +9,7 @@ from machines import CODE, STACK
 
 from minihv.hypervisor.call_form import SELF
 from minihv.hypervisor.intercepts import Intercepts
-from minihv.hypervisor.states import Suspension
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import Suspension, VpState
 from minihv.machine.processor import Core, PagingMode
 from minihv.spec.hypercalls import CallCode, RegisterName, Status
 from minihv.spec.intercepts import (

@@ -4,7 +4,7 @@ import pytest
 from machines import SmallMachine
 
 from minihv.hypervisor.ipi import destinations, send
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.spec.apic import ApicBase, DeliveryMode, InterruptCommand, Shorthand
 from minihv.spec.msrs import Msr
 

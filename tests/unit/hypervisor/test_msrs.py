@@ -9,7 +9,7 @@ from minihv.hypervisor import msrs
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.privileges import CHILD, NONE, Privilege
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.memory import SystemMemory
 from minihv.spec.msrs import Msr

@@ -4,7 +4,7 @@ import pytest
 from machines import SmallMachine
 
 from minihv.hypervisor.msrs import read_msr, write_msr
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.spec.msrs import Msr
 
 

@@ -5,7 +5,7 @@ from machines import CODE, SmallMachine
 
 from minihv.hypervisor.partition import HYPERCALL_PAGE_CODE, Partition
 from minihv.hypervisor.privileges import CHILD
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.frames import HYPERVISOR
 from minihv.terms import MIB, PAGE_BYTES, Gpa
 

@@ -8,9 +8,9 @@ from calls_made import words
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from minihv.hypervisor.register_values import SegmentValue
 from minihv.hypervisor.registers import REGISTERS, Register
-from minihv.hypervisor.states import Suspension
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import Suspension, VpState
 from minihv.machine.frames import HYPERVISOR
 from minihv.machine.processor import PagingMode
 from minihv.spec.hypercalls import RegisterName, Status
@@ -18,6 +18,7 @@ from minihv.spec.x86_exceptions import Vector
 
 FIXED = {RegisterName.VP_INDEX, RegisterName.INITIAL_APIC_ID}
 EXPLICIT, INTERCEPT = RegisterName.EXPLICIT_SUSPEND, RegisterName.INTERCEPT_SUSPEND
+ACTIVITY = RegisterName.INTERNAL_ACTIVITY_STATE
 PENDING, CR0, CR4 = RegisterName.PENDING_INTERRUPTION, RegisterName.CR0, RegisterName.CR4
 
 
@@ -62,7 +63,7 @@ def test_vp_that_was_not_suspended_is_resumed_without_effect() -> None:
         (RegisterName.DR6, 1 << 32),
     ],
 )  # fmt: skip
-def test_vp_that_is_not_in_long_mode_is_not_started(name: int, value: int) -> None:
+def test_vp_with_registers_that_no_mode_has_is_not_started(name: int, value: int) -> None:
     with Parent() as parent:
         child = parent.boot("hlt")
         parent.registers(child.id, 0, (name, value))
@@ -208,3 +209,36 @@ def test_element_of_set_vp_registers_is_32_bytes() -> None:
         child = parent.boot("hlt")
         assert parent.registers(child.id, 0, (RegisterName.RBX, words(5, 9))) == (Status.SUCCESS, 1)
         assert parent.register(child.id, 0, RegisterName.RBX) == 5 and Vector.UD == 6
+
+
+def test_vp_without_paging_is_started() -> None:
+    with Parent() as parent:
+        child = parent.boot("hlt")
+        child.partition.gpa_space.write(0x9000, bytes.fromhex("bb0700 fa f4"))  # mov bx, 7; cli; hlt
+        sets = [(CR0, 0x10), (CR4, 0), (RegisterName.EFER, 0), (RegisterName.RIP, 0x9000)]
+        assert parent.registers(child.id, 0, *sets) == (Status.SUCCESS, 4)
+        child.vp.write_segment("cs", SegmentValue(0, 0xFFFF, 0, 0x9B))
+        assert parent.start(child.id) is Status.SUCCESS
+        child.run()
+        assert (child.vp.state, child.vp.read("rbx")) == (VpState.HALTED, 7)
+
+
+def test_vp_that_waits_to_be_started_is_one_bit_of_a_register() -> None:
+    with Parent() as parent:
+        child = parent.boot("hlt")
+        assert parent.register(child.id, 0, ACTIVITY) == 0
+        assert parent.registers(child.id, 0, (ACTIVITY, 1)) == (Status.SUCCESS, 1)
+        assert parent.register(child.id, 0, ACTIVITY) == 1 and child.vp.read("rip") == 0xFFF0
+        assert parent.start(child.id) is Status.SUCCESS
+        parent.run()
+        assert child.vp.state is VpState.STARTUP
+        assert parent.registers(child.id, 0, (ACTIVITY, 4)) == (Status.INVALID_PARAMETER, 0)
+        assert parent.registers(child.id, 0, (ACTIVITY, 0)) == (Status.SUCCESS, 1)
+        assert child.vp.state is VpState.READY
+
+
+def test_halted_vp_says_so_in_its_activity() -> None:
+    with Parent() as parent:
+        child = parent.boot("hlt")
+        child.run()
+        assert parent.register(child.id, 0, ACTIVITY) == 2

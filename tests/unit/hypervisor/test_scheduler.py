@@ -12,7 +12,8 @@ from machines import SmallMachine
 
 from minihv.errors import ConfigurationError
 from minihv.hypervisor.scheduler import ALONE_QUANTUM, MOST_LPS, SHARED_QUANTUM, Scheduler
-from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.hypervisor.states import VpState
+from minihv.hypervisor.vp import VirtualProcessor
 
 SPIN = "spin: inc rbx; jmp spin"
 

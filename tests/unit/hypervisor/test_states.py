@@ -3,8 +3,7 @@
 import pytest
 from machines import SmallMachine
 
-from minihv.hypervisor.states import Suspension
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import Suspension, VpState
 
 
 @pytest.mark.parametrize("first", [Suspension.EXPLICIT, Suspension.INTERCEPT])

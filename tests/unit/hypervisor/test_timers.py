@@ -12,9 +12,10 @@ from machines import SmallMachine
 
 from minihv.hypervisor.alarms import Alarms
 from minihv.hypervisor.msrs import read_msr, write_msr
+from minihv.hypervisor.states import VpState
 from minihv.hypervisor.synic import Message
 from minihv.hypervisor.timers import SyntheticTimer, timers_of
-from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.hypervisor.vp import VirtualProcessor
 from minihv.machine.clock import blocks_until, reference_time
 from minihv.spec.msrs import Msr, TimerConfig
 from minihv.spec.synic import MessageType, TimerPayload

@@ -10,9 +10,10 @@ from machines import CODE, GDT, MEMORY, SmallMachine
 from minihv.hypervisor.exits import TABLE, Answerer, Exit
 from minihv.hypervisor.hypervisor import Hypervisor, machine_bytes
 from minihv.hypervisor.ports import Port
+from minihv.hypervisor.states import VpState
 from minihv.hypervisor.synic import Message
 from minihv.hypervisor.tracing import VpTracer, describe, event_of
-from minihv.hypervisor.vp import VirtualProcessor, VpState
+from minihv.hypervisor.vp import VirtualProcessor
 from minihv.machine.native import ffi, lib
 from minihv.machine.processor import PagingMode
 from minihv.spec.hypercalls import Status

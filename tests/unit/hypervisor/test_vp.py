@@ -1,19 +1,11 @@
 """A VP: registers by name, segments as the TLFS packs them, events to deliver."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from machines import CODE, EXCEPTION, RING_0_CODE, SmallMachine, event
 
-from minihv.hypervisor.vp import (
-    GENERAL,
-    REGISTER_NAMES,
-    SEGMENTS,
-    SYSCALL,
-    TABLES,
-    SegmentValue,
-    VpState,
-)
+from minihv.hypervisor.register_values import GENERAL, SegmentValue
+from minihv.hypervisor.states import VpState
+from minihv.hypervisor.vp import REGISTER_NAMES, SEGMENTS, SYSCALL, TABLES
 from minihv.spec.hypercalls import RegisterName
 from minihv.spec.x86_exceptions import Vector
 
@@ -59,21 +51,6 @@ def test_names_of_the_tlfs_cover_what_the_vmcb_keeps() -> None:
     assert len(REGISTER_NAMES) == len(set(REGISTER_NAMES.values())) == 16 + 11 + 3 + 4 + 8 + 2
     assert REGISTER_NAMES[RegisterName.PAT] == "g_pat" and REGISTER_NAMES[RegisterName.R15] == "r15"
     assert {REGISTER_NAMES[RegisterName[name.upper()]] for name in SYSCALL} == set(SYSCALL)
-
-
-@given(
-    st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1), st.integers(0, 2**16 - 1)
-)
-def test_segment_is_the_same_after_its_way_through_bytes(
-    base: int, limit: int, selector: int, attributes: int
-) -> None:
-    value = SegmentValue(base, limit, selector, attributes)
-    assert SegmentValue.from_bytes(value.to_bytes()) == value
-
-
-def test_segment_lies_in_its_bytes_as_the_tlfs_orders_them() -> None:
-    data = SegmentValue(0x0706_0504_0302_0100, 0x0B0A_0908, 0x0D0C, 0x0F0E).to_bytes()
-    assert data == bytes(range(16))
 
 
 @pytest.mark.parametrize("name", SEGMENTS)

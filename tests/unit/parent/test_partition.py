@@ -4,7 +4,7 @@ import pytest
 from parent_machines import CHILD_BYTES, FINISH, assembled, booted, needs_calls
 
 from minihv.errors import ConfigurationError, InternalError
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine.processor import Core, PagingMode
 from minihv.parent.gate import GateCode
 from minihv.parent.orders import Hypercall, Steps

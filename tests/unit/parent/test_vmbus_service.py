@@ -6,7 +6,7 @@ import pytest
 from parent_machines import CHILD_BYTES, NEEDS_COMPILER, booted, echo_child, needs_calls
 
 from minihv.devices.synthetic.service import Packet, Refusal, Service
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.parent.children import Child
 from minihv.parent.partition import ParentPartition
 from minihv.parent.port_numbers import event_connection, message_connection

@@ -12,6 +12,9 @@ enum mhv_opcode_map {
     MHV_MAP_3DNOW = 4, // 0F 0F: the opcode is the byte behind the operands
 };
 
+// What CS says that code is: of 16 bits in real mode and without CS.D, of 64 with CS.L.
+enum mhv_code_size { MHV_CODE_16, MHV_CODE_32, MHV_CODE_64, MHV_CODE_SIZES };
+
 // One instruction, split into its parts.
 struct mhv_instruction {
     uint8_t length;        // 1..15; 0: the bytes end before the instruction does
@@ -39,9 +42,11 @@ struct mhv_instruction {
 
 // `*ret` is the instruction at `bytes`, of which `byte_count` may be read. Total: any bytes, any
 // count.
-//
-// `long_mode_64` is CS.L: 64-bit code, else code with CS.D set (32-bit).
-void mhv_decode(const uint8_t *bytes, uint32_t byte_count, bool long_mode_64,
+void mhv_decode(const uint8_t *bytes, uint32_t byte_count, enum mhv_code_size code,
                 struct mhv_instruction *ret);
+
+// The size of the addresses that `instruction` computes.
+enum mhv_code_size mhv_address_size(enum mhv_code_size code,
+                                    const struct mhv_instruction *instruction);
 
 #endif

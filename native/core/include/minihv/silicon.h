@@ -72,6 +72,7 @@ enum mhv_silicon_hflag {
     MHV_HF_CS32 = 16,
     MHV_HF_SS32 = 32,
     MHV_HF_ADDSEG = 64,
+    MHV_HF_PE = 128, // not in real mode
     MHV_HF_LMA = 16384,
     MHV_HF_CS64 = 32768,
     MHV_HF_GUEST = 2097152,

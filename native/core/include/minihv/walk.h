@@ -27,7 +27,7 @@ struct mhv_access {
 // CR4.SMEP/SMAP.
 struct mhv_paging {
     uint64_t root;         // bits 51:12 are the address of the first table
-    uint8_t levels;        // 4 or 5
+    uint8_t levels;        // 4 or 5; 0, of the first of two stages: CR0.PG is 0, it has no tables
     uint8_t physical_bits; // width of a physical address, 32 to 52
     bool nxe;
     bool wp;

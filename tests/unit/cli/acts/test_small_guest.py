@@ -1,5 +1,5 @@
 from minihv.cli.acts.small_guest import CODE_GPA, CODE_GVA, DATA_GPA, DATA_GVA, GuestMemory, SmallGuest
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.paging.access import AccessKind
 
 READ_AND_HALT = bytes.fromhex("488b03f4")

@@ -13,7 +13,7 @@ from minihv.cli.top.machine_view import (
     virtual_time_ns,
 )
 from minihv.guests.session import GuestSession
-from minihv.hypervisor.vp import VpState
+from minihv.hypervisor.states import VpState
 from minihv.vmbus.offers import Offer
 
 
