@@ -11,18 +11,12 @@ from typing import Annotated, TextIO
 
 import typer
 
+from minihv.cli.disk.verbs import disk
+from minihv.cli.options import Json, Plain, Policy, whole_number
 from minihv.errors import InternalError, MinihvError
 
 REFUSED, FAILED, UNWRITABLE, INTERRUPTED, BROKEN_PIPE = 2, 70, 74, 130, 141
 """Exit statuses: it cannot be done, minihv is wrong, output cannot be written, Ctrl-C, nobody reads it."""
-
-
-def whole_number(text: str | int) -> int:
-    """The number of an option, or a refusal of what is none."""
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"a whole number is asked for, not {text!r}: write 1 or 2.") from None
 
 
 app = typer.Typer(
@@ -33,19 +27,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
-Plain = Annotated[
-    bool, typer.Option("--plain", help="Plain text: no colour, no progress. Also by NO_COLOR, and in pipes.")
-]
-
-
-Policy = Annotated[
-    str,
-    typer.Option(
-        "--policy", metavar="NAME", help="How shadow tables follow the guest's: trap, unsync or flush."
-    ),
-]
 
 
 def show_version(asked: bool) -> None:
@@ -344,6 +325,7 @@ compare = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(compare, name="compare")
+app.add_typer(disk, name="disk")
 
 
 @compare.command()

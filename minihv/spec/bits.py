@@ -212,6 +212,23 @@ class Member:
         return value.memory[self.offset : self.offset + self.byte_count]
 
 
+class BigEndianMember(Member):
+    """The same in formats that put the highest byte first."""
+
+    @overload  # type: ignore[override]
+    def __get__(self, value: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, value: "Layout", owner: type) -> int: ...
+    def __get__(self, value: "Layout | None", owner: type) -> Self | int:
+        """The number in the structure."""
+        return self if value is None else int.from_bytes(self._bytes(value), "big")
+
+    def __set__(self, value: "Layout", number: int) -> None:
+        """Writes the number into the structure, or refuses it as ``Member`` does."""
+        super().__set__(value, number)
+        self._bytes(value)[:] = bytes(self._bytes(value))[::-1]
+
+
 class RawMember(Member):
     """Bytes that are no number."""
 
@@ -280,6 +297,21 @@ def u32(offset: int) -> Member:
 def u64(offset: int) -> Member:
     """Eight bytes at ``offset``."""
     return Member(offset, 8)
+
+
+def be16(offset: int) -> BigEndianMember:
+    """Two bytes at ``offset``, the higher one first."""
+    return BigEndianMember(offset, 2)
+
+
+def be32(offset: int) -> BigEndianMember:
+    """Four bytes at ``offset``, the highest one first."""
+    return BigEndianMember(offset, 4)
+
+
+def be64(offset: int) -> BigEndianMember:
+    """Eight bytes at ``offset``, the highest one first."""
+    return BigEndianMember(offset, 8)
 
 
 def raw(offset: int, byte_count: int) -> RawMember:
