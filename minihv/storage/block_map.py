@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minihv.spec.vhd import SECTOR_BYTES
-from minihv.storage.disk import Outcome
+from minihv.storage.disk import Outcome, Sectors
 
 Places = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.uint8]
@@ -47,6 +47,24 @@ class BlockMap:
     def write(self, sector: int, data: memoryview) -> tuple[int, Outcome]:
         """Writes ``data`` up to the first sector that is not simply there. How many sectors were written."""
         return self._move(sector, data, writes=True)
+
+    def read_each(self, sectors: Sectors, into: Any, count: int) -> int:
+        """Requests of ``count`` sectors each, side by side in ``into``; how many were done before one
+        that was not.
+        """
+        return self._move_each(sectors, into, count, writes=False)
+
+    def write_each(self, sectors: Sectors, data: Any, count: int) -> int:
+        """The same for writing."""
+        return self._move_each(sectors, data, count, writes=True)
+
+    def _move_each(self, sectors: Sectors, buffer: Any, count: int, *, writes: bool) -> int:
+        whole, size = memoryview(buffer).cast("B"), count * SECTOR_BYTES
+        for number, sector in enumerate(sectors.tolist()):
+            piece = whole[number * size : (number + 1) * size]
+            if self._move(sector, piece, writes=writes) != (count, Outcome.DONE):
+                return number
+        return len(sectors)
 
     def _move(self, sector: int, buffer: memoryview, *, writes: bool) -> tuple[int, Outcome]:
         count, done = len(buffer) // SECTOR_BYTES, 0

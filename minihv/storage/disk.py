@@ -7,11 +7,18 @@ Next: ``minihv.storage.host_file``
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from minihv.spec.vhd import SECTOR_BYTES
+
+Sectors = npt.NDArray[np.uint64]
+"""Numbers of sectors, where requests begin."""
 
 
 class Outcome(Enum):
@@ -100,6 +107,25 @@ class Disk(ABC):
             return Outcome.READ_ONLY
         done = self._write(sector, buffer)
         return self.flush() if fua and done is Outcome.DONE else done
+
+    def read_each(self, sectors: Sectors, into: Any, count: int) -> Outcome:
+        """Requests of ``count`` sectors each, whose buffers lie side by side in ``into``, one after the
+        other.
+        """
+        return self._each(self.read, sectors, into, count)
+
+    def write_each(self, sectors: Sectors, data: Any, count: int) -> Outcome:
+        """The same for writing."""
+        return self._each(self.write, sectors, data, count)
+
+    @staticmethod
+    def _each(one: Callable[[int, Any], Outcome], sectors: Sectors, buffer: Any, count: int) -> Outcome:
+        whole, size = memoryview(buffer).cast("B"), count * SECTOR_BYTES
+        for number, sector in enumerate(sectors.tolist()):
+            outcome = one(sector, whole[number * size : (number + 1) * size])
+            if outcome is not Outcome.DONE:
+                return outcome
+        return Outcome.DONE
 
     def trim(self, sector: int, count: int) -> Outcome:
         """``count`` sectors are of no use any more: they read as zeros, and what kept them may be free."""

@@ -7,13 +7,10 @@ Twin: ``minihv.storage.block_map``.
 import errno
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from minihv._core import ffi, lib
 from minihv.spec.vhd import SECTOR_BYTES
 from minihv.storage.block_map import Flags, Places
-from minihv.storage.disk import Outcome
+from minihv.storage.disk import Outcome, Sectors
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -46,15 +43,27 @@ class Blocks:
         count = len(data) // SECTOR_BYTES
         return checked(lib.mhv_blocks_write(self.handle, sector, ffi.from_buffer(data), count))
 
-    def read_each(self, sectors: npt.NDArray[np.uint64], into: Any, count: int) -> int:
+    def read_each(self, sectors: Sectors, into: Any, count: int) -> int:
         """Requests of ``count`` sectors each that were done whole, up to the first that was not."""
         places = ffi.from_buffer("uint64_t[]", sectors)
         return int(lib.mhv_blocks_read_each(self.handle, places, len(sectors), ffi.from_buffer(into), count))
 
-    def write_each(self, sectors: npt.NDArray[np.uint64], data: Any, count: int) -> int:
+    def write_each(self, sectors: Sectors, data: Any, count: int) -> int:
         """The same for writing."""
         places = ffi.from_buffer("uint64_t[]", sectors)
         return int(lib.mhv_blocks_write_each(self.handle, places, len(sectors), ffi.from_buffer(data), count))
+
+
+def raw_read_each(descriptor: int, sectors: Sectors, into: Any, count: int) -> int:
+    """As ``Blocks.read_each`` of a file that is the disk itself."""
+    places = ffi.from_buffer("uint64_t[]", sectors)
+    return int(lib.mhv_raw_read_each(descriptor, places, len(sectors), ffi.from_buffer(into), count))
+
+
+def raw_write_each(descriptor: int, sectors: Sectors, data: Any, count: int) -> int:
+    """As ``Blocks.write_each`` of a file that is the disk itself."""
+    places = ffi.from_buffer("uint64_t[]", sectors)
+    return int(lib.mhv_raw_write_each(descriptor, places, len(sectors), ffi.from_buffer(data), count))
 
 
 def checked(count: int) -> tuple[int, Outcome]:

@@ -149,9 +149,8 @@ def read_header(file: HostFile, footer: Footer) -> Header:
 
 def locators_of(header: Header) -> list[Locator]:
     """The locators that are in use."""
-    every = [
-        Locator(header.locators, at) for at in range(0, LOCATORS * Locator.byte_count, Locator.byte_count)
-    ]
+    packed = bytearray(header.locators)
+    every = [Locator(packed, at) for at in range(0, LOCATORS * Locator.byte_count, Locator.byte_count)]
     return [one for one in every if any(one.platform) and one.length <= MOST_NAME_BYTES]
 
 

@@ -13,12 +13,13 @@ file is cut behind the last block that the table knows.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minihv.spec.vhd import FOOTER_BYTES, SECTOR_BYTES, Footer, Header
 from minihv.storage.block_table import BlockTable
-from minihv.storage.disk import Disk, Geometry, Outcome
+from minihv.storage.disk import Disk, Geometry, Outcome, Sectors
 from minihv.storage.host_file import HostFile
 from minihv.storage.sector_bitmap import SectorBitmap
 from minihv.storage.vhd_format import ImageError, footer_at, locators_of
@@ -94,6 +95,16 @@ class GrowingVhd(Disk):
                     return outcome
                 sector, into = sector + part, into[part * SECTOR_BYTES :]
         return Outcome.DONE
+
+    def read_each(self, sectors: Sectors, into: Any, count: int) -> Outcome:
+        """In C, up to a request that meets a hole or another image."""
+        done = self._blocks.read_each(sectors, into, count)
+        return super().read_each(sectors[done:], memoryview(into)[done * count * SECTOR_BYTES :], count)
+
+    def write_each(self, sectors: Sectors, data: Any, count: int) -> Outcome:
+        """In C, up to a request that needs a block."""
+        done = 0 if self.read_only else self._blocks.write_each(sectors, data, count)
+        return super().write_each(sectors[done:], memoryview(data)[done * count * SECTOR_BYTES :], count)
 
     def _rest_of_block(self, sector: int) -> int:
         return self.block_sectors - sector % self.block_sectors

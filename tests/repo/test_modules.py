@@ -17,6 +17,7 @@ TESTED_ELSEWHERE = {
     "paging/native.py": "tests/twins",
     "paging/native_shadow.py": "tests/twins/test_shadow.py",
     "paging/native_tlb.py": "tests/twins/test_tlb.py",
+    "storage/native.py": "tests/twins/test_blocks.py",
     "vmbus/native.py": "tests/twins/test_ring.py",
 }
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from minihv.cli.bench import cpu, density, dirty, exits, paging, ring, startup, walk
+from minihv.cli.bench import cpu, density, dirty, disk, exits, paging, ring, startup, walk
 from minihv.cli.bench.rows import Effort, Measure, Row
 from minihv.cli.output import Progress, is_plain, print_json, print_table
 from minihv.errors import ConfigurationError, nearest
@@ -19,6 +19,7 @@ GROUPS: dict[str, dict[str, Measure]] = {
     "paging": paging.ROWS,
     "dirty": dirty.ROWS,
     "ring": ring.ROWS,
+    "disk": disk.ROWS,
     "startup": startup.ROWS,
     "density": density.ROWS,
 }

@@ -1,0 +1,126 @@
+"""Which disk a file is; chains, and what is wrong with them."""
+
+import os
+from pathlib import Path
+
+import pytest
+from images import child, content, dynamic, fill, patch_footer, patch_header, plain, sectors
+
+from minihv.errors import ConfigurationError
+from minihv.spec.vhd import FOOTER_BYTES, Footer
+from minihv.storage.disk import Outcome
+from minihv.storage.making import make_fixed
+from minihv.storage.opening import open_disk
+from minihv.storage.raw import RawDisk
+from minihv.storage.vhd_fixed import FixedVhd
+from minihv.storage.vhd_format import ImageError
+from minihv.storage.vhd_growing import GrowingVhd
+
+
+def refusal(path: Path, **options: object) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        open_disk(path, **options)  # type: ignore[arg-type]
+    return str(refused.value)
+
+
+def test_file_says_what_it_is_and_a_format_overrules_it(tmp_path: Path) -> None:
+    raw, fixed, grows = tmp_path / "a.img", tmp_path / "f.vhd", dynamic(tmp_path / "d.vhd")
+    raw.write_bytes(bytes(4096))
+    make_fixed(fixed, 4096)
+    kinds = [RawDisk, FixedVhd, GrowingVhd]
+    for path, kind in zip((raw, fixed, grows), kinds, strict=True):
+        with open_disk(path) as disk:
+            assert type(disk) is kind
+    with open_disk(grows, kind="raw") as disk:
+        assert type(disk) is RawDisk and disk.byte_count == grows.stat().st_size
+    assert refusal(raw, kind="qcow2") == "A disk is kept as raw or vhd, not as 'qcow2': choose one of them."
+
+
+def test_parent_is_read_and_never_written(tmp_path: Path) -> None:
+    below = dynamic(tmp_path / "p.vhd", written={0: sectors(b"p", 8)})
+    before = below.read_bytes()
+    above = child(tmp_path / "c.vhd", below, {0: sectors(b"c")})
+    assert below.read_bytes() == before and content(above) == plain({0: sectors(b"c"), 1: sectors(b"p", 7)})
+    with open_disk(above, writable=True), pytest.raises(ConfigurationError) as refused:
+        open_disk(below, writable=True)
+    assert "is in use by another process or disk" in str(refused.value)
+
+
+def test_parent_that_is_not_there_is_named(tmp_path: Path) -> None:
+    below = dynamic(tmp_path / "p.vhd")
+    above = child(tmp_path / "c.vhd", below)
+    below.unlink()
+    assert refusal(above) == (
+        f"A differencing VHD needs its parent, and that of {above} is not there ({tmp_path}/p.vhd): bring it "
+        "back, or put it beside its child."
+    )
+
+
+def test_other_disk_in_the_parent_s_place_is_refused(tmp_path: Path) -> None:
+    below = dynamic(tmp_path / "p.vhd")
+    above = child(tmp_path / "c.vhd", below)
+    wanted = Footer(below.read_bytes()[-FOOTER_BYTES:]).unique_id.hex()
+    below.unlink()
+    dynamic(below)
+    found = Footer(below.read_bytes()[-FOOTER_BYTES:]).unique_id.hex()
+    assert refusal(above) == (
+        f"The parent of {above} is disk {wanted}, and {below} is disk {found}: put the right file there."
+    )
+    below.write_bytes(bytes(1024))
+    assert refusal(above).endswith(f"and {below} is no VHD: put the right file there.")
+
+
+def test_parent_that_was_changed_makes_its_child_read_only(tmp_path: Path) -> None:
+    below = dynamic(tmp_path / "p.vhd")
+    above = child(tmp_path / "c.vhd", below)
+    os.utime(below, (1_000_000_000, 1_000_000_000))
+    with open_disk(above, writable=True) as disk:
+        assert disk.why_read_only == "its parent p.vhd was changed since the child was made"
+        assert disk.write(0, sectors(b"x")) is Outcome.READ_ONLY
+
+
+def test_image_that_is_its_own_parent_is_refused(tmp_path: Path) -> None:
+    below = dynamic(tmp_path / "p.vhd")
+    above = child(tmp_path / "c.vhd", below)
+    own = Footer(above.read_bytes()[-FOOTER_BYTES:]).unique_id
+    patch_header(above, parent_unique_id=own)
+    below.write_bytes(above.read_bytes())
+    assert refusal(above) == (
+        f"A chain of differencing VHDs ends, after 256 at most, and {below} leads back to {above} or goes "
+        "on: one of them names the wrong parent."
+    )
+
+
+def test_two_images_that_are_each_other_s_parent_are_refused(tmp_path: Path) -> None:
+    first = dynamic(tmp_path / "1.vhd")
+    second = child(tmp_path / "2.vhd", first)
+    third = child(tmp_path / "1.new", second)
+    first.unlink()
+    third.rename(first)
+    ids = [Footer(path.read_bytes()[-FOOTER_BYTES:]).unique_id for path in (first, second)]
+    patch_header(second, parent_unique_id=ids[0])
+    with pytest.raises(ImageError):
+        open_disk(second)
+
+
+def test_refused_image_leaves_no_lock_behind(tmp_path: Path) -> None:
+    path = dynamic(tmp_path / "a.vhd")
+    patch_footer(path, disk_type=9)
+    refusal(path, writable=True)
+    patch_footer(path, disk_type=3)
+    fill(path, {0: sectors(b"a")})
+
+
+def test_file_that_was_cut_behind_its_table_is_read_only(tmp_path: Path) -> None:
+    path = dynamic(tmp_path / "a.vhd", written={0: sectors(b"a")})
+    path.write_bytes(path.read_bytes()[:4000])
+    with open_disk(path, writable=True) as disk:
+        assert "ends behind the file, which has 0xfa0 bytes" in disk.why_read_only
+
+
+@pytest.mark.parametrize("length", [0, 1, 511, 512, 1023, 1536, 1560])
+def test_file_that_was_cut_before_its_table_ends_is_refused(tmp_path: Path, length: int) -> None:
+    path = dynamic(tmp_path / "a.vhd", written={0: sectors(b"a")})
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ImageError):
+        open_disk(path)
