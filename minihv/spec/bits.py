@@ -215,7 +215,7 @@ class Member:
 class BigEndianMember(Member):
     """The same in formats that put the highest byte first."""
 
-    @overload  # type: ignore[override]
+    @overload
     def __get__(self, value: None, owner: type) -> Self: ...
     @overload
     def __get__(self, value: "Layout", owner: type) -> int: ...

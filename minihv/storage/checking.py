@@ -115,7 +115,7 @@ def repair(path: Path) -> None:
 
 def write_footers(file: HostFile, table: BlockTable, footer: Footer, path: Path) -> None:
     """Both copies, and the file ends behind the last block."""
-    must(table.load(), path)
+    table.find_free()
     must(file.write(0, bytes(footer)), path)
     must(file.write(table.end, bytes(footer)), path)
     must(file.resize(table.end + FOOTER_BYTES), path)

@@ -12,8 +12,9 @@ import numpy as np
 from minihv.errors import ConfigurationError
 from minihv.spec.vhd import SECTOR_BYTES
 from minihv.storage.disk import Disk
-from minihv.storage.making import Told, check_size, must, new_file, write_fixed, write_growing
+from minihv.storage.making import Told, must, new_file, write_fixed, write_growing
 from minihv.storage.raw import RawDisk
+from minihv.storage.vhd_format import check_size
 
 PIECE_SECTORS = 4096
 """2 MiB: a block of an image, in the usual size."""

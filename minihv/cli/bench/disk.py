@@ -218,10 +218,16 @@ def checking(effort: Effort) -> Row:
             return taken / 1e6
 
         def theirs() -> float:
-            return nanoseconds(lambda: image.open("rb").read(64 << 10), clock=WALL) / 1e6
+            return nanoseconds(lambda: beginning(image), clock=WALL) / 1e6
 
         pairs = effort.pairs("disk.check", ours, theirs)
     return row("disk.check", "ms", "a read of its first 64 KiB", pairs, Goal("value", "<=", 50))
+
+
+def beginning(path: Path) -> bytes:
+    """The first bytes of a file, where tables are."""
+    with path.open("rb") as file:
+        return file.read(64 << 10)
 
 
 ROWS: dict[str, Measure] = {

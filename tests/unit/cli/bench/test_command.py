@@ -26,7 +26,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_of_rows_are_unique_and_begin_with_their_group() -> None:
     names = list(command.all_rows())
     assert len(names) == len(set(names)) == sum(len(rows) for rows in command.GROUPS.values())
-    assert list(command.GROUPS) == ["exits", "cpu", "walk", "paging", "dirty", "ring", "startup", "density"]
+    assert list(command.GROUPS) == [
+        "exits",
+        "cpu",
+        "walk",
+        "paging",
+        "dirty",
+        "ring",
+        "disk",
+        "startup",
+        "density",
+    ]
 
 
 def test_groups_and_rows_can_be_chosen() -> None:
@@ -38,8 +48,8 @@ def test_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         command.bench(["exit"], as_json=False, plain=True, rounds=1)
     assert str(refusal.value) == (
-        "The bench has the groups exits, cpu, walk, paging, dirty, ring, startup, density and no 'exit', "
-        "did you mean 'exits'?"
+        "The bench has the groups exits, cpu, walk, paging, dirty, ring, disk, startup, density and no "
+        "'exit', did you mean 'exits'?"
     )
 
 
@@ -47,8 +57,8 @@ def test_unknown_name_that_is_near_to_none_is_refused_with_the_way_out() -> None
     with pytest.raises(ConfigurationError) as refusal:
         command.bench(["qqq"], as_json=False, plain=True, rounds=1)
     assert str(refusal.value) == (
-        "The bench has the groups exits, cpu, walk, paging, dirty, ring, startup, density and no 'qqq': "
-        "leave the name out to measure all."
+        "The bench has the groups exits, cpu, walk, paging, dirty, ring, disk, startup, density and no "
+        "'qqq': leave the name out to measure all."
     )
 
 
