@@ -99,6 +99,10 @@ def run(  # noqa: PLR0913 - one parameter for each option
         float | None,
         typer.Option(metavar="SECONDS", help="Have the parent ask the guest to shut down, in virtual time."),
     ] = None,
+    disk: Annotated[
+        list[str] | None,
+        typer.Option("--disk", metavar="FILE[:ide]", help="A disk of the guest, an image; up to four."),
+    ] = None,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -121,6 +125,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         plain,
         parent,
         shutdown_after,
+        tuple(disk or ()),
     )
     raise typer.Exit(run_guest(options))
 

@@ -9,6 +9,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from minihv.cli.contained import INTERRUPTED, Beat, contained
 from minihv.cli.output import Progress, harmless, is_plain, print_json, print_table
@@ -20,6 +21,7 @@ from minihv.machine.processor import PagingMode
 from minihv.machine.shadow import ShadowOptions
 from minihv.paging.shadow import ShadowPolicy
 from minihv.paging.tlb_parts import TlbShape
+from minihv.parent.disks import DiskOption
 from minihv.parent.session import ParentSession
 from minihv.trace import TraceWriter
 
@@ -52,6 +54,7 @@ class RunOptions:
     plain: bool
     parent: bool
     shutdown_after: float | None
+    disks: tuple[str, ...] = ()
 
 
 def parse_size(text: str) -> int:
@@ -75,6 +78,7 @@ def run_guest(options: RunOptions) -> int:
             f"A budget is at least one block, not {options.blocks}: leave --blocks out for none."
         )
     check_shutdown(options)
+    check_disks(options)
     return contained(lambda beat: perform(options, beat))
 
 
@@ -109,19 +113,31 @@ def perform(options: RunOptions, beat: Beat) -> int:
 
 def begin(options: RunOptions, trace: TraceWriter | None) -> GuestSession:
     """The machine: with the guest in a partition alone, or as the child of a parent."""
-    session = (ParentSession if options.parent else GuestSession)(
-        options.guest,
-        memory_bytes=parse_size(options.memory) if options.memory is not None else None,
-        vps=options.vps,
-        lps=options.lps,
-        paging=PagingMode.named(options.paging),
-        shadow=shadow_options(options),
-        tlb=parse_tlb(options.tlb) if options.tlb is not None else None,
-        trace=trace,
-    )
-    if isinstance(session, ParentSession) and options.shutdown_after is not None:
+    machine: dict[str, Any] = {
+        "memory_bytes": parse_size(options.memory) if options.memory is not None else None,
+        "vps": options.vps,
+        "lps": options.lps,
+        "paging": PagingMode.named(options.paging),
+        "shadow": shadow_options(options),
+        "tlb": parse_tlb(options.tlb) if options.tlb is not None else None,
+        "trace": trace,
+    }
+    if not options.parent:
+        return GuestSession(options.guest, **machine)
+    disks = [DiskOption.parse(text) for text in options.disks]
+    session = ParentSession(options.guest, disks=disks, **machine)
+    if options.shutdown_after is not None:
         session.shut_down_after(options.shutdown_after)
     return session
+
+
+def check_disks(options: RunOptions) -> None:
+    """Refuses disks for a guest that nobody would emulate them for."""
+    if options.disks and not options.parent:
+        raise ConfigurationError(
+            "It is the parent that has the disks of its children, and --no-parent leaves none: leave out one "
+            "of both."
+        )
 
 
 def check_shutdown(options: RunOptions) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from minihv.devices.emulated.port_bus import PortBus
 from minihv.errors import ConfigurationError
 from minihv.guests.boot import InitialState, boot
 from minihv.guests.image import Image
@@ -48,6 +49,8 @@ class Plan:
     memory_bytes: int
     vp_count: int = 1
     image: Image | None = None
+    ports: PortBus = field(default_factory=PortBus)
+    """The chips that its worker emulates."""
 
 
 @dataclass(slots=True)
@@ -142,10 +145,10 @@ def register_values(state: InitialState) -> Iterator[tuple[RegisterName, bytes]]
             yield RegisterName[name.upper()], base + limit + rest.to_bytes(4, "little")
 
 
-def intercepts(child: int) -> Iterator[Hypercall]:
+def intercepts(child: int, ports: PortBus) -> Iterator[Hypercall]:
     """What the worker of a child wants to hear of, besides memory that is not there."""
     access = AccessMask.READ | AccessMask.WRITE
-    for port in PORTS_OF_PC:
+    for port in dict.fromkeys((*PORTS_OF_PC, *ports.ports)):
         yield calls.install_intercept(child, access, InterceptType.IO_PORT, port)
     yield calls.install_intercept(child, access, InterceptType.MSR, 0)
 
@@ -168,7 +171,7 @@ def set_up(vid: Vid, child: Child) -> Steps:
     initialize = calls.of_partition(CallCode.INITIALIZE_PARTITION, child.id)
     child.deposited += yield from pay(vid, child.id, initialize)
     child.deposited += yield from map_memory(vid, child.id, child.memory)
-    for order in intercepts(child.id):
+    for order in intercepts(child.id, child.plan.ports):
         yield from make(order)
     for index in range(child.plan.vp_count):
         child.deposited += yield from pay(vid, child.id, calls.create_vp(child.id, index))

@@ -8,6 +8,7 @@ Next: ``minihv.parent.session``
 
 import struct
 
+from minihv.devices.emulated.port_bus import PortBus
 from minihv.devices.synthetic.shutdown import ShutdownAnswer
 from minihv.errors import ConfigurationError, InternalError
 from minihv.guests.catalogue import IMAGES
@@ -101,18 +102,26 @@ class ParentPartition:
             said = self.partition.console.decode("utf-8", "replace").strip() or self.vp.why or "no word"
             raise InternalError(f"The kernel of the parent partition has ended ({said}): please report it.")
 
-    def create_child(
-        self, name: str, memory_bytes: int, vps: int = 1, image: Image | None = None, *, start: bool = True
+    def create_child(  # noqa: PLR0913 - the description of a machine
+        self,
+        name: str,
+        memory_bytes: int,
+        vps: int = 1,
+        image: Image | None = None,
+        *,
+        start: bool = True,
+        ports: PortBus | None = None,
     ) -> Child:
         """A child of its own, made by hypercalls of the parent; the machine runs meanwhile.
 
-        With ``start`` its VPs run as soon as all is there.
+        With ``start`` its VPs run as soon as all is there. ``ports`` has the chips that its worker emulates.
 
         Raises:
             ConfigurationError: a size or a count that cannot be, or no memory for it.
         """
         check_partition(memory_bytes, vps)
-        steps = self._create(Plan(name, memory_bytes, vps, image), start=start)
+        plan = Plan(name, memory_bytes, vps, image, PortBus() if ports is None else ports)
+        steps = self._create(plan, start=start)
         child = self.wait_for(self.orders.submit(f"create {name}", steps, awaited=True))
         assert isinstance(child, Child)
         return child

@@ -4,7 +4,8 @@ Stands for: what a test bench does around a machine.
 Next: ``minihv.cli.run``
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from minihv.devices.synthetic.service import SECOND
 from minihv.devices.synthetic.shutdown import TIMEOUT_SECONDS, ShutdownOutcome
@@ -14,6 +15,7 @@ from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.states import FOR_GOOD, VpState
 from minihv.machine import clock
 from minihv.machine.shadow import ShadowOptions
+from minihv.parent.disks import ChildDisks, DiskOption
 from minihv.parent.partition import ParentPartition, parent_bytes, system_bytes
 
 TURNED_OFF = 1
@@ -21,14 +23,32 @@ TURNED_OFF = 1
 
 
 class ParentSession(GuestSession):
-    """A machine with a parent partition and one guest as its child. It is used as a ``GuestSession``."""
+    """A machine with a parent partition and one guest as its child. It is used as a ``GuestSession``.
+
+    ``disks`` are those of the guest.
+    """
+
+    def __init__(self, guest: str, *, disks: Sequence[DiskOption] = (), **options: Any) -> None:
+        self.disks = ChildDisks(disks)
+        try:
+            super().__init__(guest, **options)
+        except BaseException:
+            self.disks.close()
+            raise
+
+    def close(self) -> None:
+        """Gives the machine back, and its disks."""
+        super().close()
+        self.disks.close()
 
     def _system_bytes(self, memory_bytes: int, shadow: ShadowOptions | None) -> int:
         return system_bytes(memory_bytes, shadow=shadow)
 
     def _boot(self, name: str, image: Image, memory_bytes: int, vps: int) -> Partition:
         self.parent = ParentPartition(self.hypervisor, parent_bytes(memory_bytes))
-        self.child = self.parent.create_child(name, memory_bytes, vps, image, start=False)
+        self.child = self.parent.create_child(
+            name, memory_bytes, vps, image, start=False, ports=self.disks.ports
+        )
         return self.child.partition
 
     def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None) -> Report:

@@ -2,7 +2,7 @@
 
 Stands for: the emulation in a virtual machine's worker process (vmwp), ring 3 of the parent.
 Spec: TLFS, "Intercepts" and the structures of its messages; "HvCallSetVpRegisters".
-Simplified: no chip is emulated yet: a port is an open bus, which reads as all ones, and INS stores nothing.
+Simplified: a string instruction goes past the chips: INS stores nothing, and OUTS brings nothing.
 Next: ``minihv.parent.vmbus_service``
 
 The kernel puts the message into the mailbox of the worker of the child that it came from. The answer is a
@@ -12,6 +12,7 @@ worker cannot touch another child. After an answer without elements the VP stays
 
 from collections.abc import Callable, Mapping
 
+from minihv.devices.emulated.port_bus import PortBus
 from minihv.parent.calls import register_element
 from minihv.parent.children import Child
 from minihv.parent.gate import REFUSED, Gate, GateCall, GateCode
@@ -38,7 +39,6 @@ REPLY_ELEMENTS = 512 + 16
 """Where in the mailbox the elements begin: behind the header that the kernel writes."""
 ORDERS_WAIT = 1 << 32
 """In the answer of the gate, above the number of elements."""
-OPEN_BUS = 0xFFFF_FFFF
 PENDING_EXCEPTION = 3
 
 Values = dict[RegisterName, int]
@@ -49,15 +49,16 @@ def next_rip(header: InterceptHeader) -> int:
     return int(header.rip + header.instruction.length)
 
 
-def answer_port(message: PortMessage) -> Values:
-    """IN reads all ones, OUT goes nowhere."""
+def answer_port(message: PortMessage, ports: PortBus) -> Values:
+    """The chip at the port is asked; where there is none, IN reads all ones, and OUT goes nowhere."""
     size, rip = int(message.access.size), {RegisterName.RIP: next_rip(message.header)}
     if message.access.is_string:
         return answer_string(message, size) | ({} if repeats(message) else rip)
     if message.header.access_type != AccessType.READ:
+        ports.write(message.port, size, int(message.rax))
         return rip
     kept = 0 if size == 4 else int(message.rax) & -1 << 8 * size
-    return rip | {RegisterName.RAX: kept | OPEN_BUS & (1 << 8 * size) - 1}
+    return rip | {RegisterName.RAX: kept | ports.read(message.port, size)}
 
 
 def answer_string(message: PortMessage, size: int) -> Values:
@@ -76,12 +77,12 @@ def repeats(message: PortMessage) -> bool:
     return bool(message.access.is_repeated) and message.rcx > 1
 
 
-def answer_msr(_message: MsrMessage) -> Values:
+def answer_msr(_message: MsrMessage, _ports: PortBus) -> Values:
     """There is no such MSR: #GP."""
     return pending_exception(Vector.GP, 0)
 
 
-def answer_cpuid(message: CpuidMessage) -> Values:
+def answer_cpuid(message: CpuidMessage, _ports: PortBus) -> Values:
     """What the hypervisor would have said."""
     return {
         RegisterName.RAX: int(message.default_rax),
@@ -92,7 +93,7 @@ def answer_cpuid(message: CpuidMessage) -> Values:
     }
 
 
-def answer_exception(message: ExceptionMessage) -> Values:
+def answer_exception(message: ExceptionMessage, _ports: PortBus) -> Values:
     """The guest gets it, as if nobody had asked."""
     code = int(message.error_code) if message.flags.error_code_valid else None
     return pending_exception(message.vector, code)
@@ -174,7 +175,8 @@ def decide(child: Child, kind: int, payload: bytes) -> Values:
     """The registers that let the VP go on; none, if it cannot."""
     if kind in ANSWERS:
         layout, answer = ANSWERS[kind]
-        return answer(layout(bytearray(payload[: layout.byte_count]))) | {RegisterName.INTERCEPT_SUSPEND: 0}
+        message = layout(bytearray(payload[: layout.byte_count]))
+        return answer(message, child.plan.ports) | {RegisterName.INTERCEPT_SUSPEND: 0}
     if kind in ENDS:
         layout, why = ENDS[kind]
         index = int.from_bytes(payload[:4], "little")

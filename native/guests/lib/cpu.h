@@ -79,6 +79,18 @@ static inline void outb(uint16_t port, uint8_t value)
     __asm__ volatile("out dx, al" : : "d"(port), "a"(value) : "memory");
 }
 
+static inline uint16_t inw(uint16_t port)
+{
+    uint16_t value;
+    __asm__ volatile("in ax, dx" : "=a"(value) : "d"(port) : "memory");
+    return value;
+}
+
+static inline void outw(uint16_t port, uint16_t value)
+{
+    __asm__ volatile("out dx, ax" : : "d"(port), "a"(value) : "memory");
+}
+
 static inline uint64_t read_cr0(void)
 {
     uint64_t value;

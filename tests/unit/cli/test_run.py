@@ -10,6 +10,8 @@ from elf_files import Elf
 
 from minihv.cli.run import parse_size
 from minihv.errors import ConfigurationError
+from minihv.storage.making import make_dynamic
+from minihv.storage.opening import open_disk
 
 FOR_EVER, PRINTS_FOR_EVER = "ebfe", "b041 e6e9 ebfc"
 HALTS, SHUTS_DOWN_WITH_3, TRIPLE_FAULTS = "faf4", "b003 e6f4", "0f0b"
@@ -419,3 +421,26 @@ def nobody_is_left(group: int) -> bool:
     except ProcessLookupError:
         return True
     return False
+
+
+def test_guest_has_the_disks_that_it_is_given(minihv: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "a.vhd"
+    make_dynamic(path, 1 << 20)
+    done = minihv("run", "24_ide", "--disk", f"{path}:ide", "--json")
+    assert done.status == 0 and "11 held, 0 failed" in json.loads(done.out)["console"]
+    with open_disk(path) as disk:
+        assert disk.next_data(0) == 0
+
+
+def test_disk_without_a_parent_is_refused(minihv: CommandLine, tmp_path: Path) -> None:
+    done = minihv("run", "24_ide", "--no-parent", "--disk", tmp_path / "a.vhd")
+    assert (done.status, done.err) == (
+        2,
+        "minihv: It is the parent that has the disks of its children, and --no-parent leaves none: leave out "
+        "one of both.\n",
+    )
+
+
+def test_disk_that_is_not_there_is_refused(minihv: CommandLine, tmp_path: Path) -> None:
+    done = minihv("run", "24_ide", "--disk", tmp_path / "none.vhd")
+    assert done.status == 2 and "cannot (No such file or directory)" in done.err

@@ -5,12 +5,15 @@ from collections.abc import Iterator
 import pytest
 from parent_machines import CHILD_BYTES, FINISH, assembled, booted, needs_calls
 
+from minihv.devices.emulated.ide_channel import IdeChannel
+from minihv.devices.emulated.port_bus import PortBus
 from minihv.errors import ConfigurationError
 from minihv.guests.boot import boot
 from minihv.parent import calls, children
 from minihv.parent.children import DEPOSIT, FIRST_DEPOSIT, PORTS_OF_PC, expect, intercepts, register_values
 from minihv.parent.orders import Hypercall, Result, Steps
 from minihv.parent.partition import ParentPartition
+from minihv.spec.ata import PRIMARY
 from minihv.spec.hypercalls import CallCode, RegisterName, Status
 
 pytestmark = needs_calls
@@ -59,8 +62,12 @@ def test_vp_of_a_child_enters_as_any_guest_does(parent: ParentPartition) -> None
 
 
 def test_every_intercept_is_installed_for_read_and_write() -> None:
-    installed = list(intercepts(7))
-    assert len(installed) == len(PORTS_OF_PC) + 1
+    ports = PortBus()
+    IdeChannel().connect(ports, PRIMARY)
+    ports.connect(0x60, 1, IdeChannel())  # which is asked for anyway
+    installed = list(intercepts(7, ports))
+    assert len(installed) == len(PORTS_OF_PC) + 9 + 1
+    assert len(list(intercepts(7, PortBus()))) == len(PORTS_OF_PC) + 1
     assert {order.code for order in installed} == {CallCode.INSTALL_INTERCEPT}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from minihv.devices.emulated.port_bus import PortBus
 from minihv.parent.worker import decide
 from minihv.spec.bits import Layout
 from minihv.spec.hypercalls import PendingInterruption, RegisterName
@@ -32,15 +33,32 @@ def header(access: AccessType = AccessType.READ, rflags: int = 2, vp: int = 0) -
     )
 
 
+class Latch:
+    """A chip that says what was written to it."""
+
+    value = 0
+
+    def read(self, _register: int, _byte_count: int, /) -> int:
+        return self.value
+
+    def write(self, _register: int, _byte_count: int, value: int, /) -> None:
+        self.value = value
+
+
 def decided(kind: MessageType, message: Layout) -> tuple[dict[RegisterName, int], str]:
-    child: Any = SimpleNamespace(why="")
+    ports = PortBus()
+    ports.connect(0x300, 1, LATCH)
+    child: Any = SimpleNamespace(why="", plan=SimpleNamespace(ports=ports))
     return decide(child, kind, bytes(message).ljust(240, b"\0")), child.why
 
 
+LATCH = Latch()
+
+
 def port(
-    access: AccessType, info: PortAccessInfo, rflags: int = 2, **members: int
+    access: AccessType, info: PortAccessInfo, rflags: int = 2, number: int = 0x60, **members: int
 ) -> dict[RegisterName, int]:
-    message = PortMessage.build(header=header(access, rflags), port=0x60, access=info, **members)
+    message = PortMessage.build(header=header(access, rflags), port=number, access=info, **members)
     values, why = decided(MessageType.IO_PORT_INTERCEPT, message)
     assert values.pop(RegisterName.INTERCEPT_SUSPEND) == 0 and why == ""
     return values
@@ -52,6 +70,13 @@ def port(
 def test_port_reads_as_ones_in_the_part_of_rax_that_in_changes(size: int, expected: int) -> None:
     values = port(AccessType.READ, PortAccessInfo(size=size), rax=0x1122_3344_5566_7788)
     assert values == {RegisterName.RAX: expected, RegisterName.RIP: RIP + 2}
+
+
+def test_chip_at_the_port_is_asked() -> None:
+    written = port(AccessType.WRITE, PortAccessInfo(size=2), number=0x300, rax=0x1_2345)
+    assert written == {RegisterName.RIP: RIP + 2} and LATCH.value == 0x2345
+    values = port(AccessType.READ, PortAccessInfo(size=1), number=0x300, rax=0x7700)
+    assert values[RegisterName.RAX] == 0x7745
 
 
 def test_write_to_a_port_goes_nowhere() -> None:

@@ -1,0 +1,295 @@
+"""A disk behind an IDE cable: what it does with a command, and with the words that follow.
+
+Stands for: the electronics of an ATA disk.
+Spec: INCITS, "ATA8-ACS": the commands by their names; "ATA/ATAPI-7 Volume 2", "PIO data-in command protocol"
+    and "PIO data-out command protocol".
+Simplified: PIO only, and never busy: a command is done when it has been written.
+First reading: ``COMMANDS``, then ``execute``.
+
+A command that moves data has a *turn* for each block: DRQ is set, the host moves a block through the data
+port word by word, and the disk goes on. A block is a sector, or several for the commands that are called
+multiple.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from minihv.devices.emulated.ata_identity import MOST_MULTIPLE, identity
+from minihv.spec.ata import ACTIVE, DIAGNOSED, Command, Device, Error, Status
+from minihv.spec.vhd import SECTOR_BYTES
+from minihv.storage.disk import Disk, Geometry, Outcome
+
+IDLE = Status.DRDY | Status.DSC
+ERRORS = {
+    Outcome.OUT_OF_RANGE: Error.IDNF,
+    Outcome.READ_ONLY: Error.ABRT,
+    Outcome.NO_SPACE: Error.UNC,
+    Outcome.MEDIUM_ERROR: Error.UNC,
+}
+WRITE_CACHE, NO_WRITE_CACHE, TRANSFER_MODE, NO_REVERT, REVERT = 0x02, 0x82, 0x03, 0x66, 0xCC
+FEATURES = {WRITE_CACHE, NO_WRITE_CACHE, TRANSFER_MODE, NO_REVERT, REVERT}
+"""Subcommands of SET FEATURES that are taken note of."""
+
+
+@dataclass(slots=True)
+class TaskFile:
+    """The registers of a channel that say what a command is about: what was written last, and before it."""
+
+    features: int = 0
+    count: int = 0
+    low: int = 0
+    mid: int = 0
+    high: int = 0
+    device: int = 0
+
+    def put(self, name: str, value: int) -> None:
+        """Writes a byte; the one before it is shifted up, for commands with long addresses."""
+        setattr(self, name, (getattr(self, name) << 8 | value) & 0xFFFF)
+
+    def count_of(self, *, wide: bool) -> int:
+        """Sectors; 0 stands for the number that does not fit."""
+        return (self.count or 0x1_0000) if wide else (self.count & 0xFF or 0x100)
+
+    def address(self, translation: Geometry, *, wide: bool) -> int | None:
+        """The first sector: a long or a short LBA, or cylinder, head and sector. None: there is no such."""
+        low, mid, high = self.low & 0xFF, self.mid & 0xFF, self.high & 0xFF
+        if wide:
+            upper = self.low >> 8 | self.mid & 0xFF00 | (self.high & 0xFF00) << 8
+            return low | mid << 8 | high << 16 | upper << 24
+        if self.device & Device.LBA:
+            return low | mid << 8 | high << 16 | (self.device & 0xF) << 24
+        head, cylinder = self.device & 0xF, mid | high << 8
+        if not 1 <= low <= translation.sectors_per_track or head >= translation.heads:
+            return None
+        return (cylinder * translation.heads + head) * translation.sectors_per_track + low - 1
+
+    def show(self, sector: int, *, wide: bool) -> None:
+        """The address of ``sector``, where an error was met."""
+        self.low = sector & 0xFF | (sector >> 24 & 0xFF) << 8
+        self.mid = sector >> 8 & 0xFF | (sector >> 32 & 0xFF) << 8
+        self.high = sector >> 16 & 0xFF | (sector >> 40 & 0xFF) << 8
+        if not wide:
+            self.device = self.device & 0xF0 | sector >> 24 & 0xF
+
+
+class AtaDrive:
+    """One disk. ``on_interrupt`` is called when the disk has something to say."""
+
+    def __init__(self, disk: Disk, serial: str, on_interrupt: Callable[[], None] = lambda: None) -> None:
+        self.disk, self.serial, self.on_interrupt = disk, serial, on_interrupt
+        self.translation: Geometry = disk.geometry
+        self.multiple = 0
+        self.status: Status = IDLE
+        self.error: int = DIAGNOSED
+        self._task = TaskFile()
+        self._stop()
+
+    def _stop(self) -> None:
+        """No data is on the way."""
+        self._buffer, self._at = bytearray(), 0
+        self._sector = self._left = 0
+        self._block, self._wide, self._writes = 1, False, False
+
+    def reset(self, task: TaskFile) -> None:
+        """As if it had been switched on; what was written to the disk stays."""
+        self._stop()
+        self.multiple, self.translation = 0, self.disk.geometry
+        self.status, self.error = IDLE, DIAGNOSED
+        task.count, task.low, task.mid, task.high, task.device = 1, 1, 0, 0, 0  # the signature of a disk
+
+    # Commands.
+
+    def execute(self, command: int, task: TaskFile) -> None:
+        """A command was written."""
+        self._stop()
+        self._task, self.status, self.error = task, IDLE, 0
+        does = COMMANDS.get(command)
+        if does is None:
+            self._fail(Error.ABRT)
+        else:
+            does(self)
+
+    def _done(self) -> None:
+        self.status &= ~Status.DRQ
+        self.on_interrupt()
+
+    def _fail(self, error: int) -> None:
+        self._left = 0
+        self.status = (self.status | Status.ERR) & ~Status.DRQ
+        self.error = int(error)
+        self.on_interrupt()
+
+    def identify(self) -> None:
+        """IDENTIFY DEVICE."""
+        self._buffer[:] = identity(self.disk, self.serial, self.translation, self.multiple)
+        self._offer()
+
+    def move(self, *, writes: bool, wide: bool, multiple: bool = False) -> None:
+        """READ and WRITE in all their forms."""
+        if multiple and not self.multiple:
+            self._fail(Error.ABRT)
+            return
+        sector = self._task.address(self.translation, wide=wide)
+        self._wide, self._writes, self._block = wide, writes, self.multiple if multiple else 1
+        self._left = self._task.count_of(wide=wide)
+        if sector is None or not self.disk.reaches(sector, self._left * SECTOR_BYTES):
+            self._fail_at(self.disk.sector_count if sector is None else sector, Outcome.OUT_OF_RANGE)
+            return
+        self._sector = sector
+        if writes:
+            self._buffer = bytearray(self._turn() * SECTOR_BYTES)
+            self.status |= Status.DRQ  # the first block is not announced
+        else:
+            self._load()
+
+    def verify(self, *, wide: bool) -> None:
+        """READ VERIFY: the sectors are read, and nobody gets them."""
+        sector, count = self._task.address(self.translation, wide=wide), self._task.count_of(wide=wide)
+        self._wide = wide
+        if sector is None:
+            self._fail_at(self.disk.sector_count, Outcome.OUT_OF_RANGE)
+            return
+        for at in range(0, count, MOST_MULTIPLE):
+            piece = bytearray(min(MOST_MULTIPLE, count - at) * SECTOR_BYTES)
+            outcome = self.disk.read(sector + at, piece)
+            if outcome is not Outcome.DONE:
+                self._fail_at(sector + at, outcome)
+                return
+        self._done()
+
+    def flush(self) -> None:
+        """FLUSH CACHE: what was written outlives the machine."""
+        outcome = self.disk.flush()
+        self._done() if outcome is Outcome.DONE else self._fail(ERRORS[outcome])
+
+    def set_multiple(self) -> None:
+        """SET MULTIPLE MODE: so many sectors are a block from now on."""
+        count = self._task.count & 0xFF
+        if count > MOST_MULTIPLE or count & (count - 1):
+            self._fail(Error.ABRT)
+            return
+        self.multiple = count
+        self._done()
+
+    def set_translation(self) -> None:
+        """INITIALIZE DEVICE PARAMETERS: cylinders, heads and sectors are counted otherwise from now on."""
+        heads, track = (self._task.device & 0xF) + 1, self._task.count & 0xFF
+        if not track:
+            self._fail(Error.ABRT)
+            return
+        cylinders = min(self.disk.sector_count // (heads * track), 65535)
+        self.translation = Geometry(cylinders, heads, track)
+        self._done()
+
+    def set_features(self) -> None:
+        """SET FEATURES: some are taken note of."""
+        self._done() if self._task.features & 0xFF in FEATURES else self._fail(Error.ABRT)
+
+    def check_power(self) -> None:
+        """CHECK POWER MODE: it is always awake."""
+        self._task.count = ACTIVE
+        self._done()
+
+    def nothing(self) -> None:
+        """Commands after which nothing is different."""
+        self._done()
+
+    # Data.
+
+    def _turn(self) -> int:
+        """Sectors of the block that is next."""
+        return min(self._block, self._left)
+
+    def _offer(self) -> None:
+        """A block is there for the host to take."""
+        self._at = 0
+        self.status |= Status.DRQ
+        self.on_interrupt()
+
+    def _load(self) -> None:
+        """The next block comes from the disk."""
+        self._buffer = bytearray(self._turn() * SECTOR_BYTES)
+        outcome = self.disk.read(self._sector, self._buffer)
+        if outcome is Outcome.DONE:
+            self._offer()
+        else:
+            self._fail_at(self._sector, outcome)
+
+    def _store(self) -> None:
+        """A block has come from the host."""
+        outcome = self.disk.write(self._sector, self._buffer)
+        if outcome is not Outcome.DONE:
+            self._fail_at(self._sector, outcome)
+            return
+        self._advance()
+        if self._left:
+            self._buffer = bytearray(self._turn() * SECTOR_BYTES)
+            self._offer()
+        else:
+            self._done()
+
+    def _advance(self) -> None:
+        count = self._turn()
+        self._sector, self._left = self._sector + count, self._left - count
+
+    def _fail_at(self, sector: int, outcome: Outcome) -> None:
+        self._task.show(sector, wide=self._wide)
+        self._fail(ERRORS[outcome])
+
+    def read_data(self, byte_count: int) -> int:
+        """The host takes a word, or two; all ones where there is none for it."""
+        if not self.status & Status.DRQ or self._writes:
+            return (1 << 8 * byte_count) - 1
+        value = int.from_bytes(self._buffer[self._at : self._at + byte_count], "little")
+        self._at += byte_count
+        if self._at >= len(self._buffer):
+            self.status &= ~Status.DRQ
+            self._advance()
+            if self._left > 0:
+                self._load()
+        return value
+
+    def write_data(self, byte_count: int, value: int) -> None:
+        """The host brings a word, or two."""
+        if not self.status & Status.DRQ or not self._writes:
+            return
+        data = value.to_bytes(byte_count, "little")[: len(self._buffer) - self._at]
+        self._buffer[self._at : self._at + len(data)] = data
+        self._at += byte_count
+        if self._at >= len(self._buffer):
+            self.status &= ~Status.DRQ
+            self._at = 0
+            self._store()
+
+
+def moving(*, writes: bool, wide: bool, multiple: bool = False) -> Callable[[AtaDrive], None]:
+    """One of the commands that move sectors."""
+    return lambda drive: drive.move(writes=writes, wide=wide, multiple=multiple)
+
+
+COMMANDS: dict[int, Callable[[AtaDrive], None]] = {
+    Command.IDENTIFY: AtaDrive.identify,
+    Command.READ_SECTORS: moving(writes=False, wide=False),
+    Command.READ_SECTORS + 1: moving(writes=False, wide=False),  # with retries, of old
+    Command.READ_SECTORS_EXT: moving(writes=False, wide=True),
+    Command.READ_MULTIPLE: moving(writes=False, wide=False, multiple=True),
+    Command.READ_MULTIPLE_EXT: moving(writes=False, wide=True, multiple=True),
+    Command.WRITE_SECTORS: moving(writes=True, wide=False),
+    Command.WRITE_SECTORS + 1: moving(writes=True, wide=False),
+    Command.WRITE_SECTORS_EXT: moving(writes=True, wide=True),
+    Command.WRITE_MULTIPLE: moving(writes=True, wide=False, multiple=True),
+    Command.WRITE_MULTIPLE_EXT: moving(writes=True, wide=True, multiple=True),
+    Command.READ_VERIFY: lambda drive: drive.verify(wide=False),
+    Command.READ_VERIFY_EXT: lambda drive: drive.verify(wide=True),
+    Command.FLUSH: AtaDrive.flush,
+    Command.FLUSH_EXT: AtaDrive.flush,
+    Command.SET_MULTIPLE: AtaDrive.set_multiple,
+    Command.INITIALIZE_PARAMETERS: AtaDrive.set_translation,
+    Command.SET_FEATURES: AtaDrive.set_features,
+    Command.CHECK_POWER: AtaDrive.check_power,
+    **dict.fromkeys(
+        (Command.RECALIBRATE, Command.IDLE, Command.IDLE_NOW, Command.STANDBY, Command.STANDBY_NOW),
+        AtaDrive.nothing,
+    ),
+}
+"""What a disk does, by the command; any other it aborts."""

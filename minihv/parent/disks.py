@@ -1,0 +1,81 @@
+"""The disks of a child: opened, and put where its guest finds them.
+
+Stands for: the storage settings of a virtual machine.
+Spec: none.
+Simplified: IDE alone: two channels with two disks each.
+Next: ``minihv.parent.session``
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from minihv.devices.emulated.ide_channel import IdeChannel
+from minihv.devices.emulated.port_bus import PortBus
+from minihv.errors import ConfigurationError
+from minihv.spec.ata import PRIMARY, SECONDARY
+from minihv.storage.disk import Disk
+from minihv.storage.opening import open_disk
+
+CHANNELS = (PRIMARY, SECONDARY)
+DRIVES = 2
+CONTROLLERS = ("ide",)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskOption:
+    """A file, and the controller that its disk is behind."""
+
+    path: Path
+    controller: str = "ide"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From ``FILE`` or ``FILE:CONTROLLER``."""
+        name, _, controller = text.rpartition(":")
+        if name and controller in CONTROLLERS:
+            return cls(Path(name), controller)
+        return cls(Path(text))
+
+
+class ChildDisks:
+    """The disks of one child, behind their controllers. Close it when the child is gone.
+
+    Raises:
+        ConfigurationError: there are too many, or one cannot be opened to be written.
+    """
+
+    def __init__(self, options: Sequence[DiskOption]) -> None:
+        if len(options) > len(CHANNELS) * DRIVES:
+            raise ConfigurationError(
+                f"A child has {len(CHANNELS)} IDE channels with {DRIVES} disks each, and was given "
+                f"{len(options)} disks: leave some out."
+            )
+        self.disks: list[Disk] = []
+        self.ports = PortBus()
+        self.channels = [IdeChannel() for _ in CHANNELS] if options else []
+        try:
+            for number, option in enumerate(options):
+                self._attach(number, option)
+        except BaseException:
+            self.close()
+            raise
+        for channel, place in zip(self.channels, CHANNELS, strict=False):
+            channel.connect(self.ports, place)
+
+    def _attach(self, number: int, option: DiskOption) -> None:
+        disk = open_disk(option.path, writable=True)
+        self.disks.append(disk)
+        if disk.read_only:
+            raise ConfigurationError(
+                f"A guest writes to its disk, and {option.path} may only be read, since "
+                f"{disk.why_read_only}: see what `minihv disk check` says."
+            )
+        self.channels[number // DRIVES].attach(number % DRIVES, disk, f"MINIHV{number:04}")
+
+    def close(self) -> None:
+        """What the guest wrote is in the files for good, and they are free again."""
+        for disk in self.disks:
+            disk.close()
+        self.disks.clear()

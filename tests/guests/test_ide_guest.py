@@ -1,0 +1,96 @@
+"""A guest with IDE disks: the same sectors and the same exits in every paging mode and on both cores."""
+
+from pathlib import Path
+
+import pytest
+from images import by_qemu, content, needs_qemu
+
+from minihv.machine.processor import PagingMode
+from minihv.parent.disks import DiskOption
+from minihv.parent.session import ParentSession
+from minihv.spec.svm_exits import SvmExit
+from minihv.storage.checking import check
+from minihv.storage.making import make_differencing, make_dynamic, make_fixed
+
+DISK_BYTES = 1 << 20
+CHECKS, REGISTERS_AND_TEXT = 11, 441
+MODES = [PagingMode.SLAT, PagingMode.SHADOW, PagingMode.HARDWARE]
+FOUR_SECTORS = 4 * 256
+"""Words, each an exit."""
+
+
+def expected_words(seed: int) -> bytes:
+    """What the guest writes: four sectors of a sequence that begins with ``seed``."""
+    words = []
+    for _ in range(512):
+        seed = (seed * 1664525 + 1013904223) & 0xFFFF_FFFF
+        words.append(seed.to_bytes(4, "little"))
+    return b"".join(words)
+
+
+def has_written(path: Path, number: int = 0) -> bool:
+    found = content(path)
+    return found[8 * 512 : 12 * 512] == expected_words(number + 1) and found[-2048:] == expected_words(
+        number + 11
+    )
+
+
+@pytest.mark.parametrize("paging", MODES, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("core", ["native", "reference"])
+def test_guest_writes_and_reads_by_way_of_the_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paging: PagingMode, core: str
+) -> None:
+    if paging is PagingMode.HARDWARE and core == "reference":
+        pytest.skip("the engine's own MMU walks in hardware")
+    monkeypatch.setenv("MINIHV_CORE", core)
+    path = tmp_path / "a.vhd"
+    make_dynamic(path, DISK_BYTES)
+    with ParentSession("24_ide", disks=[DiskOption(path)], paging=paging) as session:
+        report = session.run()
+    assert report.exit_status == 0 and f"{CHECKS} held, 0 failed" in report.console
+    assert report.console.startswith("ok      found = 0x0\ndisk 0: Virtual HD, 2048 sectors\n")
+    registers_and_text = report.counters.exits[SvmExit.IOIO.name] - 256 - 4 * FOUR_SECTORS
+    assert registers_and_text == REGISTERS_AND_TEXT
+    assert has_written(path) and check(path) == []
+
+
+def test_each_exit_of_a_word_is_a_message_a_worker_and_a_hypercall_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.vhd"
+    make_dynamic(path, DISK_BYTES)
+    with ParentSession("24_ide", disks=[DiskOption(path)]) as session:
+        session.run()
+        asked = sum(session.parent.workers.answered.values())
+        parent = session.report().partitions[0]
+    assert asked > 256 + 4 * FOUR_SECTORS
+    assert parent.counters.hypercalls["HvSetVpRegisters"] >= asked
+
+
+@pytest.mark.parametrize("kind", ["fixed", "differencing"])
+def test_image_of_every_kind_is_a_disk(tmp_path: Path, kind: str) -> None:
+    path, below = tmp_path / "a.vhd", tmp_path / "p.vhd"
+    if kind == "fixed":
+        make_fixed(path, DISK_BYTES)
+    else:
+        make_dynamic(below, DISK_BYTES)
+        make_differencing(path, below)
+    with ParentSession("24_ide", disks=[DiskOption(path)]) as session:
+        assert session.run().exit_status == 0
+    assert has_written(path)
+
+
+def test_four_disks_are_told_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.vhd" for number in range(4)]
+    for path in paths:
+        make_dynamic(path, DISK_BYTES)
+    with ParentSession("24_ide", disks=[DiskOption(path) for path in paths]) as session:
+        assert session.run().exit_status == 0
+    assert all(has_written(path, number) for number, path in enumerate(paths))
+
+
+@needs_qemu
+def test_qemu_reads_what_the_guest_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "a.vhd"
+    make_dynamic(path, DISK_BYTES)
+    with ParentSession("24_ide", disks=[DiskOption(path)]) as session:
+        session.run()
+    assert by_qemu(path) == content(path) and has_written(path)
