@@ -71,7 +71,7 @@ class HostFile:
                 if count == 0:
                     return Outcome.MEDIUM_ERROR
                 view, at = view[count:], at + count
-        except OSError:
+        except (OSError, OverflowError):  # also of a place that no file reaches
             return Outcome.MEDIUM_ERROR
         return Outcome.DONE
 
@@ -84,6 +84,8 @@ class HostFile:
                 view, at = view[count:], at + count
         except OSError as reason:
             return outcome_of(reason.errno or 0)
+        except OverflowError:
+            return Outcome.NO_SPACE
         return Outcome.DONE
 
     def next_data(self, at: int) -> int:

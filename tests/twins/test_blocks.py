@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minihv.spec.vhd import SECTOR_BYTES
@@ -29,6 +29,7 @@ def test_native_blocks_move_what_the_reference_moves(folder: Path) -> None:
     shares = Shares()
     path, content = folder / "file", np.random.default_rng(1).bytes(FILE_SECTORS * SECTOR_BYTES)
 
+    @settings(max_examples=200)
     @given(
         states=states,
         size=st.integers(BLOCK_SECTORS * (BLOCKS - 1) + 1, BLOCK_SECTORS * BLOCKS),

@@ -51,6 +51,13 @@ def test_failure_of_the_host_is_a_value(
     file.close()
 
 
+def test_place_that_no_file_reaches_fails_as_any_other(path: Path) -> None:
+    file = HostFile(path, writable=True)
+    assert file.read(1 << 63, bytearray(8)) is Outcome.MEDIUM_ERROR
+    assert file.write(1 << 63, b"x") is Outcome.NO_SPACE
+    file.close()
+
+
 def test_short_reads_and_writes_go_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     preadv, pwrite = os.preadv, os.pwrite
     monkeypatch.setattr(os, "preadv", lambda fd, views, at: preadv(fd, [views[0][:3]], at))
