@@ -8,6 +8,8 @@ from minihv.devices.synthetic.framing import version_list
 from minihv.devices.synthetic.service import Service
 from minihv.spec.integration import IcFlags, IcHeader, MessageType, Negotiate, PipeHeader, Version
 from minihv.spec.vmbus_ring import PacketKind
+from minihv.terms import PAGE_BYTES
+from minihv.vmbus.packets import Range
 
 IC_BODY = PipeHeader.byte_count + IcHeader.byte_count
 
@@ -18,6 +20,7 @@ class FakePacket:
     kind: int = PacketKind.IN_BAND
     flags: int = 0
     transaction_id: int = 0
+    ranges: tuple[Range, ...] = ()
 
 
 @dataclass
@@ -28,6 +31,8 @@ class FakeChannel:
     to_host: deque[FakePacket] = field(default_factory=deque)
     to_guest: deque[FakePacket] = field(default_factory=deque)
     rescinded: list[str] = field(default_factory=list)
+    memory: bytearray = field(default_factory=bytearray)
+    """What packets name ranges of."""
     breaks: Service | None = None
     """Whose next attempt to send finds that the ring is corrupt."""
 
@@ -45,6 +50,33 @@ class FakeChannel:
 
     def complete(self, transaction_id: int, payload: bytes) -> bool:
         return self.send(PacketKind.COMPLETION, payload, transaction_id)
+
+    def read_ranges(self, packet: FakePacket, /) -> bytes | None:
+        found = self._places(packet)
+        return None if found is None else b"".join(bytes(self.memory[part]) for part in found)
+
+    def write_ranges(self, packet: FakePacket, data: bytes, /) -> int | None:
+        found, done = self._places(packet), 0
+        if found is None:
+            return None
+        for part in found:
+            piece = data[done : done + part.stop - part.start]
+            self.memory[part.start : part.start + len(piece)] = piece
+            done += len(piece)
+        return done
+
+    def _places(self, packet: FakePacket) -> list[slice] | None:
+        """Where the bytes of a packet lie, page by page."""
+        found, size = list[slice](), len(self.memory) // PAGE_BYTES
+        for part in packet.ranges:
+            if any(pfn >= size for pfn in part.pfns):
+                return None
+            offset, left = part.byte_offset, part.byte_count
+            for pfn in part.pfns:
+                count = min(left, PAGE_BYTES - offset)
+                found.append(slice(pfn * PAGE_BYTES + offset, pfn * PAGE_BYTES + offset + count))
+                offset, left = 0, left - count
+        return found
 
     def rescind(self, reason: str) -> None:
         self.rescinded.append(reason)

@@ -5,6 +5,7 @@ import io
 import re
 import tokenize
 import tomllib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -93,13 +94,14 @@ def summary(name: str) -> str:
     return " ".join(text.partition("\n\n")[0].split())
 
 
-class Written(SphinxDirective):
+class Written(SphinxDirective, ABC):
     """A directive whose content is reStructuredText that the package wrote."""
 
     has_content = False
 
+    @abstractmethod
     def lines(self) -> Iterable[str]:
-        raise NotImplementedError
+        """The text, line by line."""
 
     def run(self) -> list[nodes.Node]:
         for module in modules():

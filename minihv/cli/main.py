@@ -101,8 +101,14 @@ def run(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     disk: Annotated[
         list[str] | None,
-        typer.Option("--disk", metavar="FILE[:ide]", help="A disk of the guest, an image; up to four."),
+        typer.Option(
+            "--disk", metavar="FILE[:ide|:scsi]", help="A disk of the guest, an image; again for another one."
+        ),
     ] = None,
+    disk_limits: Annotated[
+        str,
+        typer.Option(metavar="HOW", help="Disks behind a SCSI controller: announced (256) or shipped (64)."),
+    ] = "announced",
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -126,6 +132,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         parent,
         shutdown_after,
         tuple(disk or ()),
+        disk_limits,
     )
     raise typer.Exit(run_guest(options))
 

@@ -21,7 +21,7 @@ from minihv.machine.processor import PagingMode
 from minihv.machine.shadow import ShadowOptions
 from minihv.paging.shadow import ShadowPolicy
 from minihv.paging.tlb_parts import TlbShape
-from minihv.parent.disks import DiskOption
+from minihv.parent.disks import ANNOUNCED, LIMITS, DiskLimits, DiskOption
 from minihv.parent.session import ParentSession
 from minihv.trace import TraceWriter
 
@@ -55,6 +55,7 @@ class RunOptions:
     parent: bool
     shutdown_after: float | None
     disks: tuple[str, ...] = ()
+    disk_limits: str = ANNOUNCED.name
 
 
 def parse_size(text: str) -> int:
@@ -125,7 +126,8 @@ def begin(options: RunOptions, trace: TraceWriter | None) -> GuestSession:
     if not options.parent:
         return GuestSession(options.guest, **machine)
     disks = [DiskOption.parse(text) for text in options.disks]
-    session = ParentSession(options.guest, disks=disks, **machine)
+    limits = disk_limits(options.disk_limits)
+    session = ParentSession(options.guest, disks=disks, limits=limits, **machine)
     if options.shutdown_after is not None:
         session.shut_down_after(options.shutdown_after)
     return session
@@ -138,6 +140,20 @@ def check_disks(options: RunOptions) -> None:
             "It is the parent that has the disks of its children, and --no-parent leaves none: leave out one "
             "of both."
         )
+
+
+def disk_limits(name: str) -> DiskLimits:
+    """The limits of that name.
+
+    Raises:
+        ConfigurationError: there are none.
+    """
+    if name not in LIMITS:
+        raise ConfigurationError(
+            f"Limits of disks are announced or shipped, not {name!r}"
+            f"{nearest(name, LIMITS) or ': write --disk-limits shipped.'}"
+        )
+    return LIMITS[name]
 
 
 def check_shutdown(options: RunOptions) -> None:

@@ -7,11 +7,12 @@ First reading: ``create``, ``destroy``.
 Next: ``minihv.parent.worker``
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from minihv.devices.emulated.port_bus import PortBus
+from minihv.devices.synthetic.service import Service
 from minihv.errors import ConfigurationError
 from minihv.guests.boot import InitialState, boot
 from minihv.guests.image import Image
@@ -51,6 +52,8 @@ class Plan:
     image: Image | None = None
     ports: PortBus = field(default_factory=PortBus)
     """The chips that its worker emulates."""
+    services: Sequence[Service] = ()
+    """What is offered to it besides what every child is."""
 
 
 @dataclass(slots=True)

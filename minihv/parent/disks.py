@@ -1,31 +1,53 @@
-"""The disks of a child: opened, and put where its guest finds them.
+"""The disks of a child: opened, and put where its guest finds them, before it runs or while it does.
 
 Stands for: the storage settings of a virtual machine.
-Spec: none.
-Simplified: IDE alone: two channels with two disks each.
+Spec: Microsoft, "Requirements and Limits for Virtual Machines and Hyper-V in Windows Server 2008 R2".
+Simplified: the boot loader reads no disk, so none need be at IDE.
 Next: ``minihv.parent.session``
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from uuid import UUID
 
 from minihv.devices.emulated.ide_channel import IdeChannel
 from minihv.devices.emulated.port_bus import PortBus
+from minihv.devices.synthetic.scsi_controller import ScsiController
+from minihv.devices.synthetic.storage import Storage
 from minihv.errors import ConfigurationError
 from minihv.spec.ata import PRIMARY, SECONDARY
+from minihv.spec.integration import Interface
 from minihv.storage.disk import Disk
 from minihv.storage.opening import open_disk
 
 CHANNELS = (PRIMARY, SECONDARY)
 DRIVES = 2
-CONTROLLERS = ("ide",)
+SCSI_CONTROLLERS = 4
+SCSI_INSTANCE = "6d696e69-6876-5363-7369-00000000000{}"
+IDE_INSTANCE = "0000000{}-000{}-8899-0000-000000000000"
+"""The instance of an IDE disk's fast way is made of its channel and its place there."""
+PLACE = re.compile(r"ide|scsi[0-3]?")
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLimits:
+    """How many disks one SCSI controller may have."""
+
+    name: str
+    luns: int
+
+
+ANNOUNCED, SHIPPED = DiskLimits("announced", 256), DiskLimits("shipped", 64)
+"""What the lecture of 2008 announced, and what the products enforced."""
+LIMITS = {one.name: one for one in (ANNOUNCED, SHIPPED)}
 
 
 @dataclass(frozen=True, slots=True)
 class DiskOption:
-    """A file, and the controller that its disk is behind."""
+    """A file, and the controller that its disk is behind: ``ide``, ``scsi``, or ``scsi0`` to ``scsi3``."""
 
     path: Path
     controller: str = "ide"
@@ -34,9 +56,27 @@ class DiskOption:
     def parse(cls, text: str) -> Self:
         """From ``FILE`` or ``FILE:CONTROLLER``."""
         name, _, controller = text.rpartition(":")
-        if name and controller in CONTROLLERS:
+        if name and PLACE.fullmatch(controller):
             return cls(Path(name), controller)
         return cls(Path(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A disk of a child, the file it came from, and where it is."""
+
+    disk: Disk
+    path: Path
+    controller: int
+    """Of SCSI; -1: it is at IDE."""
+    place: int
+    """Its LUN, or its number among the four of IDE."""
+
+    def __str__(self) -> str:
+        """Where it is, in words."""
+        if self.controller >= 0:
+            return f"SCSI controller {self.controller}, LUN {self.place}"
+        return f"IDE channel {self.place // DRIVES}, device {self.place % DRIVES}"
 
 
 class ChildDisks:
@@ -46,36 +86,119 @@ class ChildDisks:
         ConfigurationError: there are too many, or one cannot be opened to be written.
     """
 
-    def __init__(self, options: Sequence[DiskOption]) -> None:
-        if len(options) > len(CHANNELS) * DRIVES:
-            raise ConfigurationError(
-                f"A child has {len(CHANNELS)} IDE channels with {DRIVES} disks each, and was given "
-                f"{len(options)} disks: leave some out."
-            )
-        self.disks: list[Disk] = []
+    def __init__(self, options: Sequence[DiskOption], limits: DiskLimits = ANNOUNCED) -> None:
+        self.attached: list[Attached] = []
         self.ports = PortBus()
-        self.channels = [IdeChannel() for _ in CHANNELS] if options else []
+        self.channels: list[IdeChannel] = []
+        self.controllers: dict[int, ScsiController] = {}
+        self.services: list[Storage] = []
+        """The channels of VMBus that its disks are behind, in the order in which they came."""
+        self._limits = limits
+        self._is_running = False
+        self._next_serial = 0
         try:
-            for number, option in enumerate(options):
-                self._attach(number, option)
+            for option in options:
+                self.attach(option)
         except BaseException:
             self.close()
             raise
-        for channel, place in zip(self.channels, CHANNELS, strict=False):
-            channel.connect(self.ports, place)
 
-    def _attach(self, number: int, option: DiskOption) -> None:
+    def power_on(self) -> None:
+        """The child may run from now on: what has no hot plug stays as it is."""
+        self._is_running = True
+
+    def attach(self, option: DiskOption) -> Attached:
+        """The disk that ``option`` names is there from now on; where.
+
+        Raises:
+            ConfigurationError: there is no place for it, or it cannot be opened to be written.
+        """
+        add = self._attach_ide if option.controller == "ide" else self._attach_scsi
         disk = open_disk(option.path, writable=True)
-        self.disks.append(disk)
-        if disk.read_only:
+        try:
+            if disk.read_only:
+                raise ConfigurationError(
+                    f"A guest writes to its disk, and {option.path} may only be read, since "
+                    f"{disk.why_read_only}: see what `minihv disk check` says."
+                )
+            controller, place = add(disk, option.controller)
+        except BaseException:
+            disk.close()
+            raise
+        self._next_serial += 1
+        self.attached.append(Attached(disk, option.path, controller, place))
+        return self.attached[-1]
+
+    def detach(self, path: Path) -> Attached:
+        """The disk that came from ``path`` is not there any more, and its file is free; where it was.
+
+        Raises:
+            ConfigurationError: it is at IDE, or it is no disk of the child.
+        """
+        found = next((one for one in self.attached if one.path == path), None)
+        if found is None:
+            names = ", ".join(str(one.path) for one in self.attached) or "none"
             raise ConfigurationError(
-                f"A guest writes to its disk, and {option.path} may only be read, since "
-                f"{disk.why_read_only}: see what `minihv disk check` says."
+                f"What is detached was attached, and {path} is no disk of the guest: it has {names}."
             )
-        self.channels[number // DRIVES].attach(number % DRIVES, disk, f"MINIHV{number:04}")
+        if found.controller < 0:
+            raise ConfigurationError(
+                f"IDE has no hot plug, and {path} is at {found}: end the guest first, or use SCSI for disks "
+                "that come and go."
+            )
+        self.controllers[found.controller].detach(found.place)
+        self.attached.remove(found)
+        found.disk.close()
+        return found
+
+    @property
+    def _serial(self) -> str:
+        return f"MINIHV{self._next_serial:04}"
+
+    def _attach_ide(self, disk: Disk, _controller: str) -> tuple[int, int]:
+        place = sum(one.controller < 0 for one in self.attached)
+        if self._is_running:
+            raise ConfigurationError(
+                "IDE has no hot plug, and the guest runs: attach the disk to SCSI, or start the guest with it."
+            )
+        if place == len(CHANNELS) * DRIVES:
+            raise ConfigurationError(
+                f"A child has {len(CHANNELS)} IDE channels with {DRIVES} disks each, and all have one: leave "
+                "some out, or put them behind SCSI (FILE:scsi)."
+            )
+        number, position = divmod(place, DRIVES)
+        if number == len(self.channels):
+            self.channels.append(IdeChannel())
+            self.channels[number].connect(self.ports, CHANNELS[number])
+        self.channels[number].attach(position, disk, self._serial)
+        fast = ScsiController(target=position, most_luns=1)
+        fast.attach(disk, self._serial)
+        instance = UUID(IDE_INSTANCE.format(number, position))
+        self.services.append(Storage(fast, instance, interface=Interface.IDE_ACCELERATOR.value))
+        return -1, place
+
+    def _attach_scsi(self, disk: Disk, controller: str) -> tuple[int, int]:
+        named = controller.removeprefix("scsi")
+        numbers = range(SCSI_CONTROLLERS) if not named else [int(named)]
+        number = next((one for one in numbers if self._has_room(one)), None)
+        if number is None:
+            raise ConfigurationError(
+                f"A SCSI controller has at most {self._limits.luns} disks and a child {SCSI_CONTROLLERS} "
+                f"controllers, and {f'controller {named} is' if named else 'all are'} full: leave some out."
+            )
+        found = self.controllers.get(number) or self._make_controller(number)
+        return number, found.attach(disk, self._serial)
+
+    def _has_room(self, number: int) -> bool:
+        return number not in self.controllers or self.controllers[number].free_lun() is not None
+
+    def _make_controller(self, number: int) -> ScsiController:
+        controller = self.controllers[number] = ScsiController(most_luns=self._limits.luns)
+        self.services.append(Storage(controller, UUID(SCSI_INSTANCE.format(number))))
+        return controller
 
     def close(self) -> None:
         """What the guest wrote is in the files for good, and they are free again."""
-        for disk in self.disks:
-            disk.close()
-        self.disks.clear()
+        for one in self.attached:
+            one.disk.close()
+        self.attached.clear()

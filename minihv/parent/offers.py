@@ -1,6 +1,6 @@
-"""What every child is offered on its bus.
+"""What a child is offered on its bus.
 
-Stands for: the synthetic devices that each virtual machine has, whatever its configuration says.
+Stands for: the synthetic devices of a virtual machine: those that each has, and those of its configuration.
 Spec: ``minihv.spec.integration`` and ``minihv.spec.own_channels``.
 """
 
@@ -17,10 +17,11 @@ from minihv.parent.children import Child
 
 
 def standard_services(child: Child) -> Iterator[Service]:
-    """The integration services, the console, and the channel that echoes."""
+    """The integration services, the console, the channel that echoes, and what the child's plan says."""
     yield Heartbeat()
     yield Shutdown()
     yield TimeSync(reference_start=child.partition.created_at)
     yield Kvp()
     yield Console(child.partition.console.extend)
     yield Echo()
+    yield from child.plan.services

@@ -7,8 +7,10 @@ Next: ``minihv.parent.session``
 """
 
 import struct
+from collections.abc import Sequence
 
 from minihv.devices.emulated.port_bus import PortBus
+from minihv.devices.synthetic.service import Service
 from minihv.devices.synthetic.shutdown import ShutdownAnswer
 from minihv.errors import ConfigurationError, InternalError
 from minihv.guests.catalogue import IMAGES
@@ -111,16 +113,18 @@ class ParentPartition:
         *,
         start: bool = True,
         ports: PortBus | None = None,
+        services: Sequence[Service] = (),
     ) -> Child:
         """A child of its own, made by hypercalls of the parent; the machine runs meanwhile.
 
-        With ``start`` its VPs run as soon as all is there. ``ports`` has the chips that its worker emulates.
+        With ``start`` its VPs run as soon as all is there. ``ports`` has the chips that its worker emulates,
+        ``services`` are offered to it besides those that every child has.
 
         Raises:
             ConfigurationError: a size or a count that cannot be, or no memory for it.
         """
         check_partition(memory_bytes, vps)
-        plan = Plan(name, memory_bytes, vps, image, PortBus() if ports is None else ports)
+        plan = Plan(name, memory_bytes, vps, image, PortBus() if ports is None else ports, services)
         steps = self._create(plan, start=start)
         child = self.wait_for(self.orders.submit(f"create {name}", steps, awaited=True))
         assert isinstance(child, Child)

@@ -5,6 +5,7 @@ Next: ``minihv.cli.run``
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from minihv.devices.synthetic.service import SECOND
@@ -15,7 +16,7 @@ from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.states import FOR_GOOD, VpState
 from minihv.machine import clock
 from minihv.machine.shadow import ShadowOptions
-from minihv.parent.disks import ChildDisks, DiskOption
+from minihv.parent.disks import ANNOUNCED, Attached, ChildDisks, DiskLimits, DiskOption
 from minihv.parent.partition import ParentPartition, parent_bytes, system_bytes
 
 TURNED_OFF = 1
@@ -28,8 +29,10 @@ class ParentSession(GuestSession):
     ``disks`` are those of the guest.
     """
 
-    def __init__(self, guest: str, *, disks: Sequence[DiskOption] = (), **options: Any) -> None:
-        self.disks = ChildDisks(disks)
+    def __init__(
+        self, guest: str, *, disks: Sequence[DiskOption] = (), limits: DiskLimits = ANNOUNCED, **options: Any
+    ) -> None:
+        self.disks = ChildDisks(disks, limits)
         try:
             super().__init__(guest, **options)
         except BaseException:
@@ -47,8 +50,15 @@ class ParentSession(GuestSession):
     def _boot(self, name: str, image: Image, memory_bytes: int, vps: int) -> Partition:
         self.parent = ParentPartition(self.hypervisor, parent_bytes(memory_bytes))
         self.child = self.parent.create_child(
-            name, memory_bytes, vps, image, start=False, ports=self.disks.ports
+            name,
+            memory_bytes,
+            vps,
+            image,
+            start=False,
+            ports=self.disks.ports,
+            services=self.disks.services,
         )
+        self.disks.power_on()
         return self.child.partition
 
     def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None) -> Report:
@@ -57,6 +67,30 @@ class ParentSession(GuestSession):
         self.hypervisor.run(blocks, progress)
         self.parent.check()
         return self.report()
+
+    def attach_disk(self, option: DiskOption) -> Attached:
+        """A disk comes while the guest runs, which is told when the machine goes on; where it is.
+
+        Raises:
+            ConfigurationError: it is for IDE, there is no place for it, or it cannot be opened.
+        """
+        known = len(self.disks.services)
+        found = self.disks.attach(option)
+        bus = self.parent.bus_of(self.child)
+        for service in self.disks.services[known:]:
+            self.parent.vmbus.offer(bus, service)
+        self.parent.vmbus.attend(bus)
+        return found
+
+    def detach_disk(self, path: Path) -> Attached:
+        """A disk goes while the guest runs, as with ``attach_disk``; where it was.
+
+        Raises:
+            ConfigurationError: it is at IDE, or no disk of the guest.
+        """
+        found = self.disks.detach(path)
+        self.parent.vmbus.attend(self.parent.bus_of(self.child))
+        return found
 
     def shut_down_after(self, seconds: float) -> None:
         """Has the guest asked to shut down when so much virtual time has passed from now on.

@@ -154,10 +154,33 @@ class VmbusService:
         if service.pipe_mode:
             offer = Offer.pipe(service.interface, service.instance, PipeMode.MESSAGE)
         else:
-            offer = Offer(service.interface, service.instance)
+            offer = Offer(service.interface, service.instance, sub_channel=service.sub_channel)
         relid = bus.server.offer(offer, service)
         bus.services[relid] = service
         return relid
+
+    def attend(self, bus: ChildBus) -> None:
+        """A service of ``bus`` was told something from outside; what it wants is on its way.
+
+        Channels that it has besides its first are offered, and those that it has no more are taken back.
+        """
+        for relid, service in list(bus.services.items()):
+            if not service.offers_changed:
+                continue
+            service.offers_changed = False
+            known = {id(one) for one in bus.services.values()}
+            for one in service.sub_channels:
+                if id(one) not in known:
+                    self.offer(bus, one)
+            self._take_back(bus, service, relid)
+        self.drain(bus)
+
+    def _take_back(self, bus: ChildBus, service: Service, relid: int) -> None:
+        """Sub-channels of ``service`` that are not in its list any more are rescinded."""
+        kept = {id(service), *map(id, service.sub_channels)}
+        for number, one in list(bus.services.items()):
+            if number != relid and one.instance == service.instance and id(one) not in kept:
+                bus.server.rescind(number)
 
     def shut_down(self, bus: ChildBus, reason: str, *, restart: bool = False) -> ShutdownAnswer:
         """Asks the guest behind ``bus`` to end itself; what has come of it so far."""
@@ -180,7 +203,7 @@ class VmbusService:
             bus.try_again()
             self._tell_time(bus, bus.services.values())
             bus.server.message(slot[SLOT_PAYLOAD : SLOT_PAYLOAD + slot[SLOT_SIZE_AT]])
-            self.drain(bus)
+            self.attend(bus)
         return self._orders.place()
 
     def _events(self, call: GateCall) -> int:
@@ -192,7 +215,7 @@ class VmbusService:
                 bus.try_again()
                 self._tell_time(bus, [bus.services[relid]] if relid in bus.services else [])
                 bus.server.signal(relid)
-                self.drain(bus)
+                self.attend(bus)
         return self._orders.place()
 
     def _tick(self, _call: GateCall) -> int:

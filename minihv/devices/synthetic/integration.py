@@ -7,6 +7,7 @@ First reading: ``_begin``, ``_take``, ``_ask``.
 Next: ``minihv.devices.synthetic.heartbeat``
 """
 
+from abc import abstractmethod
 from enum import Enum
 from typing import ClassVar
 
@@ -124,9 +125,9 @@ class IntegrationService(Service):
     def _ready(self) -> None:
         """The versions are agreed on."""
 
+    @abstractmethod
     def _answered(self, answer: Answer) -> Refusal | None:
         """Takes the answer to the last question, or says what is wrong with it."""
-        raise NotImplementedError
 
     def _lost(self) -> None:
         """The channel is gone; no answer will come."""

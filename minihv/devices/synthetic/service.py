@@ -2,15 +2,16 @@
 
 Stands for: a virtualisation service provider, in ring 0 of the parent.
 Spec: the packets are those of ``minihv.spec.vmbus_ring``.
-Simplified: one channel for each service, no sub-channels.
+Simplified: none known.
 Next: ``minihv.devices.synthetic.framing``
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from minihv.spec.vmbus_ring import PacketKind
@@ -23,6 +24,14 @@ SECOND = 10_000_000
 """In units of 100 ns."""
 RETRY_100NS = SECOND // 100
 """So long after a full ring it is tried again, should the guest not signal."""
+
+
+class Range(Protocol):
+    """Bytes of the guest's memory that a packet names."""
+
+    @property
+    def byte_count(self) -> int:
+        """How many."""
 
 
 class Packet(Protocol):
@@ -44,6 +53,10 @@ class Packet(Protocol):
     def payload(self) -> bytes:
         """Padded to a multiple of 8 bytes by the ring."""
 
+    @property
+    def ranges(self) -> Sequence[Range]:
+        """What it names of the guest's memory; none for most kinds."""
+
 
 class Channel(Protocol):
     """An open channel, seen from the service."""
@@ -57,6 +70,12 @@ class Channel(Protocol):
     def complete(self, transaction_id: int, payload: bytes) -> bool:
         """Puts the completion of a packet into the ring; false as with ``send``."""
 
+    def read_ranges(self, packet: Any, /) -> bytes | None:
+        """The bytes of the guest's memory that a packet names; None when they are not all RAM."""
+
+    def write_ranges(self, packet: Any, data: Any, /) -> int | None:
+        """Writes ``data`` to where a packet says; how many bytes, or None as above."""
+
     def rescind(self, reason: str) -> None:
         """Takes the channel away from the guest, for good."""
 
@@ -64,7 +83,7 @@ class Channel(Protocol):
 class Refusal(Enum):
     """Why a packet of the guest was dropped."""
 
-    KIND = "it is neither in-band data nor an answer"
+    KIND = "it is of a kind that is not sent on this channel"
     SHORT = "it is shorter than its headers"
     PIPE_TYPE = "it is no frame of a message pipe"
     LENGTH = "it says that it is longer or shorter than it is"
@@ -86,7 +105,7 @@ class Waiting:
     flags: int
 
 
-class Service:
+class Service(ABC):
     """What all services have in common; a subclass says what it is, and what a packet means.
 
     Who owns the service calls ``tick`` at ``due_100ns`` or later, and with the present time before any other
@@ -94,10 +113,17 @@ class Service:
     """
 
     name: ClassVar[str]
-    interface: ClassVar[UUID]
-    instance: ClassVar[UUID]
+    interface: UUID
+    instance: UUID
     pipe_mode: ClassVar[bool] = True
     """Whether the offer says that this is a message pipe."""
+    kinds: ClassVar[tuple[PacketKind, ...]] = (PacketKind.IN_BAND, PacketKind.COMPLETION)
+    """Of packets that the guest may send."""
+    sub_channel: int = 0
+    """The number of a channel that a device has besides its first."""
+    sub_channels: "tuple[Service, ...]" = ()
+    """Those channels, for their owner to offer; ``offers_changed`` says that he has not looked yet."""
+    offers_changed = False
 
     def __init__(self) -> None:
         self.channel: Channel | None = None
@@ -152,21 +178,21 @@ class Service:
 
     # What a subclass may say.
 
-    def _begin(self) -> None:
+    def _begin(self) -> None:  # noqa: B027 - a subclass may have nothing to do
         """The channel has just been opened."""
 
-    def _end(self) -> None:
+    def _end(self) -> None:  # noqa: B027
         """The channel is gone."""
 
+    @abstractmethod
     def _take(self, packet: Packet) -> Refusal | None:
-        """Does what an in-band packet or a completion asks, or says why not."""
-        raise NotImplementedError
+        """Does what a packet of one of ``kinds`` asks, or says why not."""
 
     def _timer(self) -> int | None:
         """When ``_pass_time`` has something to do."""
         return None
 
-    def _pass_time(self) -> None:
+    def _pass_time(self) -> None:  # noqa: B027
         """``now_100ns`` has changed."""
 
     @property
@@ -216,9 +242,7 @@ class Service:
 
     def _receive(self, packet: Packet) -> None:
         self.received_packets += 1
-        refusal = (
-            self._take(packet) if packet.kind in (PacketKind.IN_BAND, PacketKind.COMPLETION) else Refusal.KIND
-        )
+        refusal = self._take(packet) if packet.kind in self.kinds else Refusal.KIND
         if refusal is None:
             self._dropped_in_a_row = 0
             return

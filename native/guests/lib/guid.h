@@ -20,5 +20,6 @@ extern const struct guid INTERFACE_HEARTBEAT; // 57164f39-9115-4e78-ab55-382f3bd
 extern const struct guid INTERFACE_SHUTDOWN;  // 0e0b6031-5213-4934-818b-38d90ced39db
 extern const struct guid INTERFACE_TIME_SYNC; // 9527e630-d0ae-497b-adce-e80ab0175caf
 extern const struct guid INTERFACE_KVP;       // a9a0f4e7-5a45-4d96-b827-8a841e8c03e6
+extern const struct guid INTERFACE_SCSI;      // ba6163d9-04a1-4d29-b605-72e2ffb1dc7f
 
 #endif

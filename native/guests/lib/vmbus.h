@@ -182,6 +182,12 @@ enum vmbus_outcome vmbus_queue(struct vmbus_channel *channel, struct vmbus_heade
                                const void *payload, uint32_t payload_bytes);
 enum vmbus_outcome vmbus_publish(struct vmbus_channel *channel);
 
+// A packet whose data stays where it is: the host reads or writes `memory` itself. The header's
+// kind is VMBUS_KIND_GPA_DIRECT. VMBUS_INVALID: it touches more than VMBUS_MOST_DIRECT_PAGES pages.
+enum { VMBUS_MOST_DIRECT_PAGES = 257 };
+enum vmbus_outcome vmbus_queue_direct(struct vmbus_channel *channel, struct vmbus_header header,
+                                      struct vmbus_part memory, struct vmbus_part payload);
+
 // Waits until a payload of `payload_bytes` fits; VMBUS_GONE or VMBUS_CORRUPT end the wait.
 enum vmbus_outcome vmbus_wait_room(struct vmbus_channel *channel, uint32_t payload_bytes);
 

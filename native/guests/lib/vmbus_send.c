@@ -2,7 +2,7 @@
 
 #include "lib/vmbus_bus.h"
 
-enum { DESCRIPTOR_BYTES = 16, TRAILER_BYTES = 8 };
+enum { DESCRIPTOR_BYTES = 16, TRAILER_BYTES = 8, PAGE_BYTES = 4096 };
 
 static enum vmbus_outcome outcome_of(struct mhv_ring_result result)
 {
@@ -18,10 +18,13 @@ static enum vmbus_outcome outcome_of(struct mhv_ring_result result)
     }
 }
 
-static enum vmbus_outcome queue_parts(struct vmbus_channel *channel, struct vmbus_header header,
-                                      const struct vmbus_part *parts, uint32_t part_count)
+// The first `extension_bytes` of the parts are header, and not payload.
+static enum vmbus_outcome queue_extended(struct vmbus_channel *channel, struct vmbus_header header,
+                                         const struct vmbus_part *parts, uint32_t part_count,
+                                         uint32_t extension_bytes)
 {
-    const struct mhv_ring_head head = {header.transaction_id, header.kind, header.flags, 0};
+    const struct mhv_ring_head head = {header.transaction_id, header.kind, header.flags,
+                                       extension_bytes};
     struct mhv_ring_part places[VMBUS_MOST_PARTS];
 
     if (channel->offer->is_rescinded)
@@ -31,6 +34,30 @@ static enum vmbus_outcome queue_parts(struct vmbus_channel *channel, struct vmbu
     for (uint32_t i = 0; i < part_count; i++)
         places[i] = (struct mhv_ring_part){parts[i].bytes, parts[i].byte_count};
     return outcome_of(mhv_ring_write(&channel->to_host, &head, places, part_count));
+}
+
+static enum vmbus_outcome queue_parts(struct vmbus_channel *channel, struct vmbus_header header,
+                                      const struct vmbus_part *parts, uint32_t part_count)
+{
+    return queue_extended(channel, header, parts, part_count, 0);
+}
+
+enum vmbus_outcome vmbus_queue_direct(struct vmbus_channel *channel, struct vmbus_header header,
+                                      struct vmbus_part memory, struct vmbus_part payload)
+{
+    static uint64_t pages[VMBUS_MOST_DIRECT_PAGES];
+    const uint64_t gpa = (uintptr_t)memory.bytes;
+    const uint64_t page_count =
+        (gpa % PAGE_BYTES + memory.byte_count + PAGE_BYTES - 1) / PAGE_BYTES;
+    const uint32_t begin[] = {0, 1, memory.byte_count, (uint32_t)(gpa % PAGE_BYTES)};
+    const uint32_t list_bytes = (uint32_t)(page_count * sizeof(pages[0]));
+    const struct vmbus_part parts[] = {{begin, sizeof(begin)}, {pages, list_bytes}, payload};
+
+    if (page_count > VMBUS_MOST_DIRECT_PAGES)
+        return VMBUS_INVALID;
+    for (uint64_t i = 0; i < page_count; i++)
+        pages[i] = gpa / PAGE_BYTES + i;
+    return queue_extended(channel, header, parts, 3, (uint32_t)sizeof(begin) + list_bytes);
 }
 
 enum vmbus_outcome vmbus_publish(struct vmbus_channel *channel)
