@@ -379,6 +379,50 @@ def paging(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(compare_paging(options))
 
 
+@compare.command(name="io")
+def compare_ways(  # noqa: PLR0913 - one parameter for each option
+    paths: Annotated[
+        list[str] | None, typer.Option("--path", metavar="NAME", help="A way to a disk; again for another.")
+    ] = None,
+    sizes: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="SIZE", help="Of a request: 512 to 1M; again for another."),
+    ] = None,
+    depths: Annotated[
+        list[int] | None,
+        typer.Option("--depth", metavar="N", help="Requests on their way at once: 1 to 32; again."),
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number, help="Runs of each kind, in turns.")
+    ] = 3,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Large requests word by word too: many minutes.")
+    ] = False,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The life of one read each way: FILE.txt, .svg or .json (Perfetto)."
+        ),
+    ] = None,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Compare the ways to a disk: emulated, synthetic, passed through."""
+    from minihv.cli.compare.io import IoOptions, compare_io
+
+    options = IoOptions(
+        tuple(paths or ()),
+        tuple(sizes or ()),
+        tuple(depths or ()),
+        rounds,
+        everything,
+        timeline,
+        as_json,
+        plain,
+    )
+    raise typer.Exit(compare_io(options))
+
+
 def main() -> None:
     """The entry point: a refusal is one sentence on standard error, and status 2; a bug, 70."""
     prepare_streams()

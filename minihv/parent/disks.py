@@ -152,6 +152,12 @@ class ChildDisks:
         return found
 
     @property
+    def moved_bytes(self) -> int:
+        """What the models of all controllers copied for the guest, in both directions."""
+        drives = [drive for channel in self.channels for drive in channel.drives if drive is not None]
+        return sum(one.moved_bytes for one in drives) + sum(one.moved_bytes for one in self.services)
+
+    @property
     def _serial(self) -> str:
         return f"MINIHV{self._next_serial:04}"
 
@@ -159,7 +165,8 @@ class ChildDisks:
         place = sum(one.controller < 0 for one in self.attached)
         if self._is_running:
             raise ConfigurationError(
-                "IDE has no hot plug, and the guest runs: attach the disk to SCSI, or start the guest with it."
+                "IDE has no hot plug, and the guest runs: attach the disk to SCSI, or give it to the guest "
+                "when it starts."
             )
         if place == len(CHANNELS) * DRIVES:
             raise ConfigurationError(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median, median_low
 from tempfile import TemporaryFile
+from typing import TypeVar
 
 import msgspec
 
@@ -16,6 +17,8 @@ from minihv.cli.compare.modes import Mode, open_session
 from minihv.cli.contained import FAILED, INTERRUPTED, REFUSED, Beat, contained, status_of
 from minihv.errors import ConfigurationError, InternalError, MinihvError
 from minihv.guests.session import Counters
+
+S = TypeVar("S")
 
 
 class Sample(msgspec.Struct, kw_only=True):
@@ -141,12 +144,27 @@ def compare(guests: Sequence[str], modes: Sequence[Mode], effort: Effort) -> Ite
 
 def apart(guest: str, mode: Mode, blocks: int | None) -> Sample:
     """A run in a process of its own."""
+    return in_a_process(
+        lambda beat: take(guest, mode, blocks, beat),
+        Sample,
+        f"A run must end well, and that of {guest} under {mode}",
+    )
+
+
+def in_a_process(work: Callable[[Beat], S], kind: type[S], what: str) -> S:
+    """What ``work`` returns when it is done in a process of its own. ``what`` begins a sentence about it.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C.
+        ConfigurationError: it was refused.
+        InternalError: it failed, or its process ended otherwise.
+    """
     interrupts: list[bool] = []
     with TemporaryFile() as handed:
 
-        def work(beat: Beat) -> int:
+        def hand(beat: Beat) -> int:
             try:
-                handed.write(msgspec.json.encode(take(guest, mode, blocks, beat)))
+                handed.write(msgspec.json.encode(work(beat)))
                 return 0
             except MinihvError as refusal:
                 handed.write(str(refusal).encode())
@@ -156,7 +174,7 @@ def apart(guest: str, mode: Mode, blocks: int | None) -> Sample:
             finally:
                 handed.flush()
 
-        status = contained(work, lambda: interrupts.append(True))
+        status = contained(hand, lambda: interrupts.append(True))
         handed.seek(0)
         content = handed.read()
     if interrupts or status == INTERRUPTED:
@@ -166,11 +184,8 @@ def apart(guest: str, mode: Mode, blocks: int | None) -> Sample:
     if status == FAILED and content:
         raise InternalError(content.decode())
     if status:
-        raise InternalError(
-            f"A run must end well, and that of {guest} under {mode} ended its process with status {status}: "
-            "please report it."
-        )
-    return msgspec.json.decode(content, type=Sample)
+        raise InternalError(f"{what} ended its process with status {status}: please report it.")
+    return msgspec.json.decode(content, type=kind)
 
 
 def take(guest: str, mode: Mode, blocks: int | None, beat: Beat) -> Sample:

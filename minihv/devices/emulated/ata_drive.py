@@ -79,6 +79,8 @@ class AtaDrive:
         self.disk, self.serial, self.on_interrupt = disk, serial, on_interrupt
         self.translation: Geometry = disk.geometry
         self.multiple = 0
+        self.moved_bytes = 0
+        """Between the disk and the data port, in both directions."""
         self.status: Status = IDLE
         self.error: int = DIAGNOSED
         self._task = TaskFile()
@@ -211,6 +213,7 @@ class AtaDrive:
         self._buffer = bytearray(self._turn() * SECTOR_BYTES)
         outcome = self.disk.read(self._sector, self._buffer)
         if outcome is Outcome.DONE:
+            self.moved_bytes += len(self._buffer)
             self._offer()
         else:
             self._fail_at(self._sector, outcome)
@@ -221,6 +224,7 @@ class AtaDrive:
         if outcome is not Outcome.DONE:
             self._fail_at(self._sector, outcome)
             return
+        self.moved_bytes += len(self._buffer)
         self._advance()
         if self._left:
             self._buffer = bytearray(self._turn() * SECTOR_BYTES)

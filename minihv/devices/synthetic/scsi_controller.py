@@ -20,7 +20,7 @@ MOST_LUNS = 256
 
 
 class ScsiController:
-    """The disks at target ``target`` of path 0, by their LUN. ``on_change`` hears of each that comes or goes."""
+    """The disks at ``target`` of path 0, by their LUN. ``on_change`` hears of each that comes or goes."""
 
     def __init__(self, target: int = 0, most_luns: int = MOST_LUNS) -> None:
         self.target, self.most_luns = target, most_luns
