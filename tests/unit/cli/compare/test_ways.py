@@ -64,8 +64,8 @@ def test_way_that_has_no_disk_is_told() -> None:
         measure(task(nowhere, 512), nothing)
     assert str(refused.value) == (
         "What is compared must work, and along nowhere, microkernel, 512 bytes, depth 1 it does not: the "
-        "guest said 'ok      the plan can be carried out\\nThere is no disk. Give one with --disk FILE or --disk "
-        "FILE:scsi.\\n1 held, 0 failed'."
+        "guest said 'ok      the plan can be carried out\\nThere is no disk. Give one with --disk FILE or "
+        "--disk FILE:scsi.\\n1 held, 0 failed'."
     )
 
 
