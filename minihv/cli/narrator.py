@@ -29,7 +29,7 @@ class Narrator:
     def __init__(self, *, plain: bool, pause: bool, beat: Beat) -> None:
         self._plain = is_plain(plain)
         self._pauses = pause and sys.stdin.isatty() and sys.stdout.isatty()
-        self._beat = beat
+        self.beat = beat
         self._scenes = 0
 
     def act(self, title: str) -> None:
@@ -45,7 +45,7 @@ class Narrator:
         """The title of the next scene; before it, time to read the last."""
         if self._scenes:
             self._wait()
-        self._beat()
+        self.beat()
         self._scenes += 1
         print("\n" + self._styled(f"{self._scenes}. {title}", BOLD) + "\n")
 
@@ -71,5 +71,5 @@ class Narrator:
             return
         print("[Enter: next scene   Ctrl-C: leave] ", end="", flush=True)
         while not select.select([sys.stdin], [], [], SECONDS_BETWEEN_BEATS)[0]:
-            self._beat()
+            self.beat()
         os.read(sys.stdin.fileno(), 4096)

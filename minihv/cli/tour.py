@@ -5,13 +5,13 @@ Next: ``minihv.cli.acts.act1``
 
 from collections.abc import Callable, Sequence
 
-from minihv.cli.acts import act1, act2
+from minihv.cli.acts import act1, act2, act3
 from minihv.cli.contained import contained
 from minihv.cli.narrator import Narrator
 from minihv.errors import ConfigurationError
 
 Act = Callable[[Narrator], None]
-ACTS: tuple[Act, ...] = (act1.play, act2.play)
+ACTS: tuple[Act, ...] = (act1.play, act2.play, act3.play)
 
 
 def play(act: int | None, *, plain: bool, pause: bool) -> int:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from minihv.cli.compare.ways import MICROKERNEL, Task, Way, hand_over, make_disk, symbol
+from minihv.cli.compare.ways import GUEST, MICROKERNEL, Task, Way, hand_over, make_disk, symbol
 from minihv.errors import ConfigurationError
 from minihv.eyes.svg import box, document, line, text
 from minihv.hypervisor.hypervisor import Hypervisor
@@ -76,14 +77,12 @@ def write_timeline(path: Path, ways: Sequence[Way]) -> None:
 
 def life_of(way: Way) -> Life:
     """Runs the guest for one request each way, and keeps what happened while it read."""
-    from tempfile import TemporaryDirectory
-
-    task = replace(Task(way, MICROKERNEL, REQUEST_BYTES, 1), way=replace(way, budget_bytes=REQUEST_BYTES))
+    task = Task(way, MICROKERNEL, REQUEST_BYTES, 1)
     events: list[Event] = []
     with TemporaryDirectory(prefix="minihv-io-") as folder:
         option = DiskOption(make_disk(Path(folder), task), way.controller)
-        with ParentSession("29_io", disks=[option], trace=events.append) as session:
-            hand_over(session, task)
+        with ParentSession(GUEST, disks=[option], trace=events.append) as session:
+            hand_over(session, task, request_count=1)
             session.parent.begin(session.child)
             vp = session.partition.vps[0]
             for mark in ("io_begin", "io_end", "io_begin"):  # what was written is not told of
@@ -116,7 +115,7 @@ def as_text(lives: Sequence[Life]) -> str:
 def column_of(life: Life) -> Iterator[str]:
     """The lines of one life."""
     yield f"{life.way.name}: {REQUEST_BYTES} bytes"
-    yield f"{len(life.events):,} events in {(life.end_ns - life.begin_ns) / 1000:,.1f} us of virtual time"
+    yield f"{len(life.events):,} events, {(life.end_ns - life.begin_ns) / 1000:,.1f} us virtual"
     yield ""
     for part in folded([words(life, event) for event in life.events]):
         if part.times == 1:

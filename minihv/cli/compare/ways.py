@@ -150,9 +150,10 @@ def make_disk(folder: Path, task: Task) -> Path:
     return path
 
 
-def hand_over(session: ParentSession, task: Task) -> None:
-    """The guest's plan is that of ``task``."""
-    plan = PLAN.pack(1 << task.way.number, task.request_bytes, task.queue_depth, task.request_count)
+def hand_over(session: ParentSession, task: Task, request_count: int | None = None) -> None:
+    """The guest's plan is that of ``task``, with another number of requests if one is given."""
+    count = task.request_count if request_count is None else request_count
+    plan = PLAN.pack(1 << task.way.number, task.request_bytes, task.queue_depth, count)
     session.partition.gpa_space.write(int(symbol(session, "io_plan")), plan)
 
 

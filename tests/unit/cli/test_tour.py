@@ -6,7 +6,7 @@ import pytest
 from command_line import COMMAND, CommandLine, Done, read_all, start_at_terminal
 
 from minihv.cli import tour
-from minihv.cli.acts import act1, act2
+from minihv.cli.acts import act1, act2, act3
 from minihv.cli.narrator import Narrator
 
 PLAYED: list[Done] = []
@@ -23,7 +23,7 @@ def tour_told(minihv: CommandLine) -> Done:
 def test_tour_plays_every_scene(tour_told: Done) -> None:
     done = tour_told
     assert (done.status, done.err) == (0, "")
-    numbers = [str(n + 1) for act in (act1, act2) for n in range(len(act.SCENES) + 1)]
+    numbers = [str(n + 1) for act in (act1, act2, act3) for n in range(len(act.SCENES) + 1)]
     assert re.findall(r"^(\d)\. ", done.out, re.MULTILINE) == numbers
 
 
@@ -61,7 +61,7 @@ def test_tour_on_a_terminal_may_be_plain(
 def test_tour_waits_at_a_terminal_and_can_be_left(key: bytes, status: int, end: str) -> None:
     process, terminal, shown = start_at_terminal("tour", "--pause", until="Ctrl-C: leave")
     assert "2. " not in shown
-    os.write(terminal, key * (len(act1.SCENES) + 1 + len(act2.SCENES)))
+    os.write(terminal, key * (len(act1.SCENES) + 1 + len(act2.SCENES) + 1 + len(act3.SCENES)))
     shown += read_all(terminal)
     os.close(terminal)
     assert process.wait() == status
@@ -79,10 +79,10 @@ def test_acts_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_act_that_is_not_there_is_refused(minihv: CommandLine) -> None:
-    for act in ("0", "3"):
+    for act in ("0", "4"):
         done = minihv("tour", act)
         assert (done.status, done.out) == (2, "")
-        said = f"minihv: The tour has acts 1 to 2, not {act}: choose one of them, or none for all.\n"
+        said = f"minihv: The tour has acts 1 to 3, not {act}: choose one of them, or none for all.\n"
         assert done.err == said
 
 
