@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from images import by_qemu, content, needs_qemu
+from written_disks import DISK_BYTES, MODES, has_written
 
 from minihv.machine.processor import PagingMode
 from minihv.parent.disks import DiskOption
@@ -12,27 +13,9 @@ from minihv.spec.svm_exits import SvmExit
 from minihv.storage.checking import check
 from minihv.storage.making import make_differencing, make_dynamic, make_fixed
 
-DISK_BYTES = 1 << 20
 CHECKS, REGISTERS_AND_TEXT = 11, 441
-MODES = [PagingMode.SLAT, PagingMode.SHADOW, PagingMode.HARDWARE]
 FOUR_SECTORS = 4 * 256
 """Words, each an exit."""
-
-
-def expected_words(seed: int) -> bytes:
-    """What the guest writes: four sectors of a sequence that begins with ``seed``."""
-    words = []
-    for _ in range(512):
-        seed = (seed * 1664525 + 1013904223) & 0xFFFF_FFFF
-        words.append(seed.to_bytes(4, "little"))
-    return b"".join(words)
-
-
-def has_written(path: Path, number: int = 0) -> bool:
-    found = content(path)
-    return found[8 * 512 : 12 * 512] == expected_words(number + 1) and found[-2048:] == expected_words(
-        number + 11
-    )
 
 
 @pytest.mark.parametrize("paging", MODES, ids=lambda mode: mode.value)

@@ -83,6 +83,7 @@ class Storage(Service):
         self.stage, self.version = Stage.OPENED, None
 
     def _end(self) -> None:
+        self.stage = Stage.OPENED
         self._set_sub_channels(0)
 
     def _take(self, packet: Packet) -> Refusal | None:

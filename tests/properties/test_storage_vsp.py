@@ -1,0 +1,142 @@
+"""The storage service against guests of all kinds: those that mean well find a plain array, others nothing.
+
+Whatever a guest sends, nothing is raised, no byte changes outside of the pages that its packet names, and no
+disk changes but the one that it may write to.
+"""
+
+from collections import Counter
+
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from scsi_guests import MEMORY_PAGES, MemoryDisk, StorageGuest, cdb_of, ready
+from synthetic_guests import FakePacket, send
+
+from minihv.devices.synthetic.scsi_controller import ScsiController
+from minihv.devices.synthetic.scsi_disk import COMMANDS
+from minihv.spec.scsi import Command
+from minihv.spec.vmbus_ring import PacketKind
+from minihv.spec.vstor import Direction, Operation, ScsiRequest, SrbStatus, VstorPacket
+from minihv.terms import PAGE_BYTES
+from minihv.vmbus.packets import Range
+
+SECTORS = 64
+ADDRESS = st.integers(0, SECTORS + 2)
+COUNT = st.integers(0, 12)
+SEEN: Counter[str] = Counter()
+
+
+def machine() -> tuple[StorageGuest, MemoryDisk, MemoryDisk]:
+    """A guest with a disk, and a disk of somebody else behind another controller."""
+    controller, mine, other = ScsiController(), MemoryDisk(SECTORS), MemoryDisk(SECTORS)
+    controller.attach(mine, "MINE")
+    ScsiController().attach(other, "OTHER")
+    guest = ready(controller)
+    guest.request(bytes(6))  # says that disks have come
+    return guest, mine, other
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["read", "write", "unmap"]), ADDRESS, COUNT, st.binary(max_size=8)))
+)
+def test_disk_behind_the_service_is_a_plain_array(steps: list[tuple[str, int, int, bytes]]) -> None:
+    guest, disk, _ = machine()
+    plain = bytearray(SECTORS * 512)
+    for what, sector, count, text in steps:
+        size, fits = count * 512, sector + count <= SECTORS
+        if what == "read":
+            answer = guest.request(
+                cdb_of(Command.READ_16, sector, count), direction=Direction.READ, data_bytes=size
+            )
+            if fits:
+                assert guest.memory[:size] == plain[sector * 512 :][:size]
+        elif what == "write":
+            guest.memory[:size] = (text * size)[:size].ljust(size, b"\1")
+            answer = guest.request(
+                cdb_of(Command.WRITE_10, sector, count), direction=Direction.WRITE, data_bytes=size
+            )
+            if fits:
+                plain[sector * 512 : sector * 512 + size] = guest.memory[:size]
+        else:
+            found = (
+                bytes([0, 22, 0, 16, 0, 0, 0, 0])
+                + sector.to_bytes(8, "big")
+                + count.to_bytes(4, "big")
+                + bytes(4)
+            )
+            guest.memory[:24] = found
+            answer = guest.request(cdb_of(Command.UNMAP, 0, 24), direction=Direction.WRITE, data_bytes=24)
+            if fits:
+                plain[sector * 512 : sector * 512 + size] = bytes(size)
+        assert answer.srb_status == (SrbStatus.SUCCESS if fits else SrbStatus.ERROR | 0x80)
+        event("fits" if fits else "beyond the end")
+    assert disk.content == plain
+
+
+RANGES = st.lists(
+    st.builds(
+        lambda count, offset, pfns: Range(count, offset, tuple(pfns)),
+        st.integers(0, 4 * PAGE_BYTES),
+        st.integers(0, PAGE_BYTES - 1),
+        st.lists(st.integers(0, MEMORY_PAGES + 2), min_size=6, max_size=6),
+    ),
+    max_size=2,
+)
+REQUESTS = st.builds(
+    lambda command, rest, members: bytes(
+        ScsiRequest.build(cdb_or_sense=(bytes([command]) + rest).ljust(20, b"\0")[:20], **members)
+    ),
+    st.sampled_from(sorted(COMMANDS)) | st.integers(0, 255),
+    st.binary(max_size=15) | st.builds(lambda n: bytes([0, 0, 0, 0, n, 0, 0, n]), st.integers(0, 9)),
+    st.fixed_dictionaries(
+        {
+            "cdb_bytes": st.sampled_from([6, 10, 12, 16]) | st.integers(0, 255),
+            "sense_bytes": st.integers(0, 255),
+            "direction": st.integers(0, 3),
+            "data_bytes": st.sampled_from([0, 0, 512, 2048]) | st.integers(0, (1 << 32) - 1),
+            "lun": st.sampled_from([0, 0, 0, 1, 255]),
+        }
+    ),
+)
+OPERATIONS = st.sampled_from([Operation.EXECUTE_SRB] * 8 + list(Operation)) | st.integers(0, 20)
+
+
+def tally(answer: VstorPacket) -> None:
+    """Keeps what became of a request."""
+    status = ScsiRequest(bytearray(answer.body)).srb_status & 0x3F
+    name = SrbStatus(status).name if answer.status == 0 else "refused"
+    SEEN[name] += 1
+    event(name)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(OPERATIONS, REQUESTS | st.binary(max_size=36), RANGES), max_size=30))
+def test_guest_that_sends_anything_harms_itself_only(
+    packets: list[tuple[int, bytes, list[Range]]],
+) -> None:
+    guest, _, other = machine()
+    for operation, body, ranges in packets:
+        before = bytes(guest.memory)
+        payload = bytes(VstorPacket.build(operation=operation, flags=1, body=body.ljust(36, b"\0")))
+        kind = PacketKind.GPA_DIRECT if ranges else PacketKind.IN_BAND
+        send(guest.service, guest.channel, FakePacket(payload.ljust(64, b"\0"), kind, 1, 7, tuple(ranges)))
+        answer = VstorPacket(bytearray(guest.channel.to_guest.pop().payload))
+        if operation == Operation.EXECUTE_SRB:
+            tally(answer)
+        named = {pfn for one in ranges for pfn in one.pfns}
+        changed = {
+            page
+            for page in range(MEMORY_PAGES)
+            if guest.memory[page * PAGE_BYTES :][:PAGE_BYTES] != before[page * PAGE_BYTES :][:PAGE_BYTES]
+        }
+        assert changed <= named
+    assert not any(other.content)
+
+
+def test_what_was_sent_reached_every_outcome() -> None:
+    """After the one above: some requests are done, some fail, some find nobody, and some are refused."""
+    if not SEEN:
+        return
+    total = sum(SEEN.values())
+    assert {name: SEEN[name] / total > 0.01 for name in ("SUCCESS", "ERROR", "INVALID_LUN", "refused")} == (
+        dict.fromkeys(("SUCCESS", "ERROR", "INVALID_LUN", "refused"), True)
+    )
