@@ -128,17 +128,17 @@ def test_interrupt_withdraws_an_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_interrupt_comes_too_late_for_an_order_that_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupts = iter([True])
+    folder, poll, interrupts = board(), orders.poll, iter([True])
+    assert folder is not None
+    answer = folder / f"{os.getpid()}-{os.getpid()}.answer"
 
     def interrupted_once(*arguments: object) -> Answer | None:
         if next(interrupts, False):
-            while not (folder / f"{os.getpid()}-{os.getpid()}.answer").exists():
+            while not answer.exists():
                 pass
             raise KeyboardInterrupt
         return poll(*arguments)  # type: ignore[arg-type]
 
-    folder, poll = board(), orders.poll
-    assert folder is not None
     monkeypatch.setattr(orders, "poll", interrupted_once)
     with taking(lambda _: DONE):
         assert carry(machine(), ATTACH) == DONE
