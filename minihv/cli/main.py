@@ -109,6 +109,10 @@ def run(  # noqa: PLR0913 - one parameter for each option
         str,
         typer.Option(metavar="HOW", help="Disks behind a SCSI controller: announced (256) or shipped (64)."),
     ] = "announced",
+    pace: Annotated[
+        bool,
+        typer.Option("--pace", help="While all VPs idle, let time pass no faster than the host's clock."),
+    ] = False,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -133,6 +137,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         shutdown_after,
         tuple(disk or ()),
         disk_limits,
+        pace,
     )
     raise typer.Exit(run_guest(options))
 

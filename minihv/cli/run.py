@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from minihv.cli.contained import INTERRUPTED, Beat, contained
+from minihv.cli.disk.hot_plug import carry_out
 from minihv.cli.output import Progress, harmless, is_plain, print_json, print_table
+from minihv.cli.pace import Pace
+from minihv.cli.top.orders import OrderTaker
 from minihv.cli.top.publisher import Publisher, view_session
 from minihv.errors import ConfigurationError, nearest
 from minihv.guests.session import Counters, GuestSession, PartitionReport, Report
@@ -56,6 +59,7 @@ class RunOptions:
     shutdown_after: float | None
     disks: tuple[str, ...] = ()
     disk_limits: str = ANNOUNCED.name
+    pace: bool = False
 
 
 def parse_size(text: str) -> int:
@@ -95,7 +99,8 @@ def perform(options: RunOptions, beat: Beat) -> int:
         if writer is not None:
             writer.open()
         publisher = stack.enter_context(Publisher(lambda: view_session(session)))
-        watcher = Watcher(session, beat, options, publisher)
+        orders = stack.enter_context(OrderTaker(lambda order: carry_out(session, order)))
+        watcher = Watcher(session, beat, options, publisher, orders)
         interrupted = False
         try:
             session.run(options.blocks, watcher.progress)
@@ -222,11 +227,21 @@ def check_is_not_the_guest(options: RunOptions) -> None:
 class Watcher:
     """Shows the guest's console as it grows, and on a terminal how far the run is."""
 
-    def __init__(self, session: GuestSession, beat: Beat, options: RunOptions, publisher: Publisher) -> None:
+    def __init__(
+        self,
+        session: GuestSession,
+        beat: Beat,
+        options: RunOptions,
+        publisher: Publisher,
+        orders: OrderTaker,
+    ) -> None:
+        self._session = session
         self._console = session.partition.console
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._beat = beat
         self._publisher = publisher
+        self._orders = orders
+        self._pace = Pace(session.hypervisor) if options.pace else None
         self._live = not options.as_json
         self._line = Progress(plain=options.plain or options.as_json)
         self._budget = "" if options.blocks is None else f" of {options.blocks:,}"
@@ -234,8 +249,21 @@ class Watcher:
 
     def progress(self, blocks: int) -> None:
         """Called between rounds."""
+        self._show_progress(blocks)
+        while not self._look_around() and self._is_ahead():
+            pass
+
+    def _is_ahead(self) -> bool:
+        """Whether a piece of time was waited for. Nobody waits for what comes after the guest."""
+        return self._pace is not None and not self._session.has_ended and self._pace.wait()
+
+    def _look_around(self) -> bool:
+        """Does what others ask for; whether that is news for the machine."""
         self._beat()
         self._publisher.beat()
+        return self._orders.beat()
+
+    def _show_progress(self, blocks: int) -> None:
         if self._live and len(self._console) > self._shown:
             self._show()
             sys.stdout.flush()

@@ -149,6 +149,11 @@ class GuestSession:
         shadow = self.partition.shadow
         return self.partition.gpa_space.most_table_frames if shadow is None else shadow.counters.peak
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the guest runs no more, whatever comes."""
+        return self.partition.has_stopped or all(vp.state in FOR_GOOD for vp in self.partition.vps)
+
     def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None) -> Report:
         """Runs until the guest stops, or for ``blocks`` blocks."""
         self.hypervisor.run(blocks, progress)

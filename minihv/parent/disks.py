@@ -135,7 +135,8 @@ class ChildDisks:
         Raises:
             ConfigurationError: it is at IDE, or it is no disk of the child.
         """
-        found = next((one for one in self.attached if one.path == path), None)
+        wanted = path.resolve()
+        found = next((one for one in self.attached if one.path.resolve() == wanted), None)
         if found is None:
             names = ", ".join(str(one.path) for one in self.attached) or "none"
             raise ConfigurationError(
@@ -193,16 +194,16 @@ class ChildDisks:
                 f"A SCSI controller has at most {self._limits.luns} disks and a child {SCSI_CONTROLLERS} "
                 f"controllers, and {f'controller {named} is' if named else 'all are'} full: leave some out."
             )
-        found = self.controllers.get(number) or self._make_controller(number)
-        return number, found.attach(disk, self._serial)
+        if number not in self.controllers:
+            self._make_controller(number)
+        return number, self.controllers[number].attach(disk, self._serial)
 
     def _has_room(self, number: int) -> bool:
         return number not in self.controllers or self.controllers[number].free_lun() is not None
 
-    def _make_controller(self, number: int) -> ScsiController:
+    def _make_controller(self, number: int) -> None:
         controller = self.controllers[number] = ScsiController(most_luns=self._limits.luns)
         self.services.append(Storage(controller, UUID(SCSI_INSTANCE.format(number))))
-        return controller
 
     def close(self) -> None:
         """What the guest wrote is in the files for good, and they are free again."""

@@ -13,7 +13,7 @@ from minihv.devices.synthetic.shutdown import TIMEOUT_SECONDS, ShutdownOutcome
 from minihv.guests.image import Image
 from minihv.guests.session import GuestSession, Report
 from minihv.hypervisor.partition import Partition
-from minihv.hypervisor.states import FOR_GOOD, VpState
+from minihv.hypervisor.states import VpState
 from minihv.machine import clock
 from minihv.machine.shadow import ShadowOptions
 from minihv.parent.disks import ANNOUNCED, Attached, ChildDisks, DiskLimits, DiskOption
@@ -100,7 +100,7 @@ class ParentSession(GuestSession):
         self._at(seconds, lambda: self._ask(seconds))
 
     def _ask(self, seconds: float) -> None:
-        if self._has_ended:
+        if self.has_ended:
             return
         answer = self.parent.shut_down(self.child, "The time is over.")
         if answer.outcome is ShutdownOutcome.NO_CONTACT:
@@ -109,12 +109,8 @@ class ParentSession(GuestSession):
             self._at(TIMEOUT_SECONDS, lambda: self._turn_off(f"{TIMEOUT_SECONDS} s after it was asked to"))
 
     def _turn_off(self, why: str) -> None:
-        if not self._has_ended:
+        if not self.has_ended:
             self.partition.shut_down(TURNED_OFF, f"it was turned off {why}")
-
-    @property
-    def _has_ended(self) -> bool:
-        return self.partition.has_stopped or all(vp.state in FOR_GOOD for vp in self.partition.vps)
 
     def _at(self, seconds: float, what: Callable[[], None]) -> None:
         due = self.hypervisor.now + clock.blocks_until(round(seconds * SECOND))

@@ -8,12 +8,18 @@ from typing import Annotated
 
 import typer
 
-from minihv.cli.options import Json, Plain
+from minihv.cli.options import Json, Plain, whole_number
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The image.")]
 Format = Annotated[
     str | None,
     typer.Option("--format", metavar="NAME", help="What FILE is, if not what it says: raw or vhd."),
+]
+To = Annotated[
+    int | None,
+    typer.Option(
+        "--to", metavar="PID", parser=whole_number, help="The machine, by its process (`minihv top`)."
+    ),
 ]
 Size = Annotated[str, typer.Option("--size", metavar="SIZE", help="Of the disk: 64M, 127G, up to 2040G.")]
 
@@ -116,3 +122,26 @@ def map_blocks(file: File, as_json: Json = False, plain: Plain = False) -> None:
     from minihv.cli.disk.command import draw
 
     draw(file, as_json=as_json, plain=plain)
+
+
+@disk.command()
+def attach(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="The image; FILE:scsi0 to FILE:scsi3 names the controller, too."),
+    ],
+    to: To = None,
+    as_json: Json = False,
+) -> None:
+    """Give a disk to a guest that runs."""
+    from minihv.cli.disk.hot_plug import change
+
+    change("attach", file, to, as_json=as_json)
+
+
+@disk.command()
+def detach(file: File, to: To = None, as_json: Json = False) -> None:
+    """Take a disk from a guest that runs."""
+    from minihv.cli.disk.hot_plug import change
+
+    change("detach", str(file), to, as_json=as_json)

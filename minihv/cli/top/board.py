@@ -100,6 +100,17 @@ def read_all(folder: Path) -> Iterator[MachineView]:
             for left in (path, path.with_suffix(".new")):
                 with contextlib.suppress(OSError):
                     left.unlink(missing_ok=True)
+            sweep(folder, path.stem)
+
+
+def sweep(folder: Path, machine: str) -> None:
+    """Removes orders to a machine that ends, and its answers to clients that have ended."""
+    if not machine.isdecimal():
+        return
+    for path in folder.glob(f"{machine}-*"):
+        if path.suffix != ".answer" or not is_running(path.stem.partition("-")[2]):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def is_alive(view: MachineView) -> bool:

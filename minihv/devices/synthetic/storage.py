@@ -79,6 +79,11 @@ class Storage(Service):
         if main is None:
             controller.on_change = self._tell_of_change
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a driver is there, which sends requests and hears of changes."""
+        return self.stage is Stage.READY and self.channel is not None
+
     def _begin(self) -> None:
         self.stage, self.version = Stage.OPENED, None
 
@@ -212,7 +217,7 @@ class Storage(Service):
 
     def _tell_of_change(self) -> None:
         """A disk has come or gone: a driver that listens looks for itself."""
-        if self.stage is Stage.READY and self.channel is not None:
+        if self.is_ready:
             size = LEAST_PACKET_BYTES if self.version == ProtocolVersion.V4_2 else PACKET_BYTES
             packet = bytes(VstorPacket.build(operation=Operation.ENUMERATE_BUS))
             self._send(packet.ljust(size, b"\0"))

@@ -14,6 +14,7 @@ enum command {
     SERVICE_ACTION_IN = 0x9E,
     REPORT_LUNS = 0xA0,
 };
+enum { VITAL = 1, SERIAL_PAGE = 0x80, PAGE_HEADER_BYTES = 4 };
 enum { READ_CAPACITY_16 = 0x10, NOBODY = 0x7F, PRODUCT = 16, PRODUCT_BYTES = 16 };
 enum { LIST_HEADER_BYTES = 8, LIST_ENTRY_BYTES = 8 };
 enum { UNIT_ATTENTION = 6, PATIENCE = 8 };
@@ -197,6 +198,28 @@ static enum storage_status inquire(struct storage *storage, struct storage_disk 
         end--;
     memcpy(disk->product, answer + PRODUCT, end);
     disk->product[end] = '\0';
+    return STORAGE_DONE;
+}
+
+enum storage_status storage_serial(struct storage *storage, uint8_t lun,
+                                   char serial[STORAGE_SERIAL_BYTES])
+{
+    uint8_t page[PAGE_HEADER_BYTES + STORAGE_SERIAL_BYTES - 1] = {NOBODY};
+    const struct storage_request request = {.buffer = page,
+                                            .byte_count = sizeof(page),
+                                            .lun = lun,
+                                            .direction = STORAGE_FROM_DISK,
+                                            .cdb_bytes = 6,
+                                            .cdb = {INQUIRY, VITAL, SERIAL_PAGE, 0, sizeof(page)}};
+
+    const enum storage_status status = insist(storage, request);
+    if (status != STORAGE_DONE)
+        return status;
+    if (page[0] == NOBODY)
+        return STORAGE_NO_DISK;
+    memset(serial, 0, STORAGE_SERIAL_BYTES);
+    const uint32_t most = STORAGE_SERIAL_BYTES - 1;
+    memcpy(serial, page + PAGE_HEADER_BYTES, page[3] < most ? page[3] : most);
     return STORAGE_DONE;
 }
 

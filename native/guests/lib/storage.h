@@ -64,6 +64,12 @@ enum storage_status storage_list(struct storage *storage, uint8_t luns[STORAGE_M
 // STORAGE_DONE: a disk is at `lun`, and `disk` describes it.
 enum storage_status storage_find(struct storage *storage, uint8_t lun, struct storage_disk *disk);
 
+// Letters that no other disk has, with a zero behind them: what tells a disk from another that took
+// its LUN.
+enum { STORAGE_SERIAL_BYTES = 32 };
+enum storage_status storage_serial(struct storage *storage, uint8_t lun,
+                                   char serial[STORAGE_SERIAL_BYTES]);
+
 // `count` sectors from `sector` on, at most `most_transfer_bytes`.
 enum storage_status storage_read(struct storage *storage, const struct storage_disk *disk,
                                  uint64_t sector, void *to, uint32_t count);
@@ -86,6 +92,10 @@ enum vmbus_outcome storage_publish(struct storage *storage);
 
 // The next request that is done, whichever it is, however long it takes; NULL: the channel is gone.
 struct storage_request *storage_next(struct storage *storage);
+
+// Takes what the host has said of its own accord, which `changes` counts, without waiting. For
+// guests that idle, and only while no request is on its way.
+enum storage_status storage_listen(struct storage *storage);
 
 // One request, from its start to its end.
 enum storage_status storage_do(struct storage *storage, struct storage_request *request);

@@ -125,6 +125,18 @@ struct storage_request *storage_next(struct storage *storage)
     return request;
 }
 
+enum storage_status storage_listen(struct storage *storage)
+{
+    struct vmbus_packet packet;
+    enum vmbus_outcome outcome;
+
+    do {
+        outcome = vmbus_receive(&storage->channel, received, sizeof(received), &packet);
+        storage->changes += outcome == VMBUS_OK;
+    } while (outcome == VMBUS_OK);
+    return outcome == VMBUS_EMPTY ? STORAGE_DONE : STORAGE_BROKEN;
+}
+
 enum storage_status storage_do(struct storage *storage, struct storage_request *request)
 {
     enum vmbus_outcome outcome = storage_start(storage, request);

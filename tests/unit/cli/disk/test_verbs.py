@@ -3,7 +3,7 @@
 import pytest
 from command_line import CommandLine
 
-VERBS = ("new", "info", "check", "convert", "resize", "compact", "merge", "map")
+VERBS = ("new", "info", "check", "convert", "resize", "compact", "merge", "map", "attach", "detach")
 
 
 def test_help_names_every_verb(minihv: CommandLine) -> None:
