@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from minihv.devices.emulated.ata_drive import AtaDrive
 from minihv.devices.emulated.ide_channel import IdeChannel
+from minihv.devices.emulated.ide_controller import IdeController
+from minihv.devices.emulated.pci import pc_bus
 from minihv.devices.emulated.port_bus import PortBus
 from minihv.errors import ConfigurationError
-from minihv.spec.ata import PRIMARY, SECONDARY
 from minihv.storage.disk import Disk
 from minihv.storage.opening import open_disk
 
-CHANNELS = (PRIMARY, SECONDARY)
-DRIVES = 2
+CHANNELS, DRIVES = 2, 2
 CONTROLLERS = ("ide",)
 
 
@@ -47,22 +48,24 @@ class ChildDisks:
     """
 
     def __init__(self, options: Sequence[DiskOption]) -> None:
-        if len(options) > len(CHANNELS) * DRIVES:
+        if len(options) > CHANNELS * DRIVES:
             raise ConfigurationError(
-                f"A child has {len(CHANNELS)} IDE channels with {DRIVES} disks each, and was given "
+                f"A child has {CHANNELS} IDE channels with {DRIVES} disks each, and was given "
                 f"{len(options)} disks: leave some out."
             )
         self.disks: list[Disk] = []
         self.ports = PortBus()
-        self.channels = [IdeChannel() for _ in CHANNELS] if options else []
+        self.channels: Sequence[IdeChannel] = ()
+        if options:
+            pci = pc_bus()
+            pci.connect(self.ports)
+            self.channels = IdeController(self.ports, pci).channels
         try:
             for number, option in enumerate(options):
                 self._attach(number, option)
         except BaseException:
             self.close()
             raise
-        for channel, place in zip(self.channels, CHANNELS, strict=False):
-            channel.connect(self.ports, place)
 
     def _attach(self, number: int, option: DiskOption) -> None:
         disk = open_disk(option.path, writable=True)
@@ -72,7 +75,7 @@ class ChildDisks:
                 f"A guest writes to its disk, and {option.path} may only be read, since "
                 f"{disk.why_read_only}: see what `minihv disk check` says."
             )
-        self.channels[number // DRIVES].attach(number % DRIVES, disk, f"MINIHV{number:04}")
+        self.channels[number // DRIVES].attach(number % DRIVES, AtaDrive(disk, f"MINIHV{number:04}"))
 
     def close(self) -> None:
         """What the guest wrote is in the files for good, and they are free again."""
