@@ -64,8 +64,9 @@ class Control(IntFlag):
 
 
 class Command(IntEnum):
-    """The commands of a disk that are known here."""
+    """The commands of disks and CD drives that are known here."""
 
+    DEVICE_RESET = 0x08
     RECALIBRATE = 0x10
     READ_SECTORS = 0x20
     READ_SECTORS_EXT = 0x24
@@ -79,6 +80,8 @@ class Command(IntEnum):
     READ_VERIFY_EXT = 0x42
     DIAGNOSE = 0x90
     INITIALIZE_PARAMETERS = 0x91
+    PACKET = 0xA0
+    IDENTIFY_PACKET = 0xA1
     READ_MULTIPLE = 0xC4
     WRITE_MULTIPLE = 0xC5
     SET_MULTIPLE = 0xC6
@@ -95,6 +98,25 @@ class Command(IntEnum):
     SET_FEATURES = 0xEF
 
 
+class PacketFeature(IntFlag):
+    """The features register of PACKET."""
+
+    DMA = 1 << 0
+    OVERLAP = 1 << 1
+
+
+class Reason(IntFlag):
+    """The count register while a packet is carried out; both bits: it is done."""
+
+    COMMAND = 1 << 0
+    """The packet itself is wanted."""
+    TO_HOST = 1 << 1
+
+
+PACKET_SIGNATURE = (0x14, 0xEB)
+"""In the middle and the high byte of the address, where a device takes packets; zeros are a disk."""
+SET_TRANSFER_MODE = 0x03
+"""Of SET FEATURES."""
 DIAGNOSED = 0x01
 """In the error register behind a reset: the device passed."""
 ACTIVE = 0xFF

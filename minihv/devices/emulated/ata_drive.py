@@ -17,7 +17,7 @@ from collections.abc import Callable
 from minihv.devices.emulated.ata_identity import MOST_MULTIPLE, identity
 from minihv.devices.emulated.ide_device import IDLE, IdeDevice, TaskFile
 from minihv.devices.emulated.transfer_modes import FIRST_MODE, is_dma_mode, is_mode
-from minihv.spec.ata import ACTIVE, DIAGNOSED, Command, Error, Status
+from minihv.spec.ata import ACTIVE, DIAGNOSED, SET_TRANSFER_MODE, Command, Error, Status
 from minihv.spec.vhd import SECTOR_BYTES
 from minihv.storage.disk import Disk, Geometry, Outcome
 
@@ -27,8 +27,8 @@ ERRORS = {
     Outcome.NO_SPACE: Error.UNC,
     Outcome.MEDIUM_ERROR: Error.UNC,
 }
-WRITE_CACHE, NO_WRITE_CACHE, TRANSFER_MODE, NO_REVERT, REVERT = 0x02, 0x82, 0x03, 0x66, 0xCC
-FEATURES = {WRITE_CACHE, NO_WRITE_CACHE, TRANSFER_MODE, NO_REVERT, REVERT}
+WRITE_CACHE, NO_WRITE_CACHE, NO_REVERT, REVERT = 0x02, 0x82, 0x66, 0xCC
+FEATURES = {WRITE_CACHE, NO_WRITE_CACHE, SET_TRANSFER_MODE, NO_REVERT, REVERT}
 """Subcommands of SET FEATURES that are taken note of."""
 
 
@@ -151,10 +151,10 @@ class AtaDrive(IdeDevice):
     def set_features(self) -> None:
         """SET FEATURES: transfer modes that there are, and some others, are taken note of."""
         feature, mode = self._task.features & 0xFF, self._task.count & 0xFF
-        if feature not in FEATURES or (feature == TRANSFER_MODE and not is_mode(mode)):
+        if feature not in FEATURES or (feature == SET_TRANSFER_MODE and not is_mode(mode)):
             self._fail(Error.ABRT)
             return
-        if feature == TRANSFER_MODE and is_dma_mode(mode):
+        if feature == SET_TRANSFER_MODE and is_dma_mode(mode):
             self.mode = mode
         self._done()
 

@@ -68,8 +68,8 @@ class IdeChannel:
 
     @property
     def requesting(self) -> IdeDevice | None:
-        """The device that wants to move bytes by DMA."""
-        return next((one for one in self.drives if one is not None and one.dma is not None), None)
+        """The device that listens, if it wants to move bytes by DMA."""
+        return self.selected if self.selected is not None and self.selected.dma is not None else None
 
     def _set_interrupt(self, interrupt: bool) -> None:
         self.interrupt = interrupt

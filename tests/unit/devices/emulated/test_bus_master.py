@@ -198,6 +198,18 @@ def test_reset_of_the_channel_takes_the_request_back(path: Path) -> None:
         assert host.go(to_memory=True) == WAITS and host.ram.read(BUFFER, 4) == bytes(4)
 
 
+def test_request_that_a_device_was_left_with_is_not_the_other_ones(path: Path, tmp_path: Path) -> None:
+    with DmaHost(path, dynamic(tmp_path / "b.vhd", written={5: sectors(b"other")})) as host:
+        host.regions((0x7FFF_0000, 512))
+        assert host.by_dma(5, 1, writes=False) == ERROR
+        host.stop()
+        host.regions((BUFFER, 512))
+        host.address(5, 1, "lba28")
+        host.out(Register.DEVICE, 0xF0)
+        host.out(Register.COMMAND, Command.READ_DMA)
+        assert host.go(to_memory=True) == DONE and host.ram.read(BUFFER, 512) == sectors(b"other")
+
+
 def pieces_of(cuts: list[tuple[int, int]], wanted: int) -> list[tuple[int, int]] | None:
     """What the standard makes of a table for so many bytes. None: an error."""
     pieces = []
