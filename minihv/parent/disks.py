@@ -14,19 +14,23 @@ from typing import Self
 from minihv.devices.emulated.ata_drive import AtaDrive
 from minihv.devices.emulated.ide_channel import IdeChannel
 from minihv.devices.emulated.ide_controller import IdeController
+from minihv.devices.emulated.ide_device import IdeDevice
+from minihv.devices.emulated.packet_drive import PacketDrive
 from minihv.devices.emulated.pci import pc_bus
 from minihv.devices.emulated.port_bus import PortBus
 from minihv.errors import ConfigurationError
+from minihv.spec.mmc import BLOCK_BYTES
 from minihv.storage.disk import Disk
 from minihv.storage.opening import open_disk
 
 CHANNELS, DRIVES = 2, 2
-CONTROLLERS = ("ide",)
+CONTROLLERS = ("ide", "cd")
+"""``cd`` is a drive for CDs and DVDs, and takes the next place on an IDE channel as a disk does."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiskOption:
-    """A file, and the controller that its disk is behind."""
+    """A file, and what it is to a guest: a disk behind a controller, or a CD."""
 
     path: Path
     controller: str = "ide"
@@ -68,6 +72,11 @@ class ChildDisks:
             raise
 
     def _attach(self, number: int, option: DiskOption) -> None:
+        serial = f"MINIHV{number:04}"
+        device = self._cd(option, serial) if option.controller == "cd" else self._disk(option, serial)
+        self.channels[number // DRIVES].attach(number % DRIVES, device)
+
+    def _disk(self, option: DiskOption, serial: str) -> IdeDevice:
         disk = open_disk(option.path, writable=True)
         self.disks.append(disk)
         if disk.read_only:
@@ -75,7 +84,17 @@ class ChildDisks:
                 f"A guest writes to its disk, and {option.path} may only be read, since "
                 f"{disk.why_read_only}: see what `minihv disk check` says."
             )
-        self.channels[number // DRIVES].attach(number % DRIVES, AtaDrive(disk, f"MINIHV{number:04}"))
+        return AtaDrive(disk, serial)
+
+    def _cd(self, option: DiskOption, serial: str) -> IdeDevice:
+        disk = open_disk(option.path, kind="raw")  # others may read it too
+        self.disks.append(disk)
+        if disk.byte_count < BLOCK_BYTES:
+            raise ConfigurationError(
+                f"A CD holds blocks of {BLOCK_BYTES} bytes, and {option.path} is shorter than one: give an "
+                "ISO image."
+            )
+        return PacketDrive(disk, serial)
 
     def close(self) -> None:
         """What the guest wrote is in the files for good, and they are free again."""

@@ -154,7 +154,8 @@ class PacketDrive(IdeDevice):
             case Reply(data):
                 self._buffer[:] = data
                 byte_count = len(data)
-            case Blocks(self._block, self._left):
+            case Blocks(first, count):
+                self._block, self._left = first, count
                 byte_count = self._left * BLOCK_BYTES
         if not byte_count:
             self._done()
