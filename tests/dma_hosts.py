@@ -39,10 +39,10 @@ class DmaHost(IdeHost):
         self.channel, self.pci = self.controller.channels[0], PciHost(self.bus)
         for number, one in enumerate(devices):
             self.controller.channels[number // 2].attach(number % 2, self._device(one, number))
-        memory = SystemMemory(8 * MIB)
-        self.space = GpaSpace(memory, 2)
+        self.memory = SystemMemory(8 * MIB)
+        self.space = GpaSpace(self.memory, 2)
         self.space.add_ram(RAM_BYTES)
-        self.bus.ram = self.ram = ChildRam(self.space, memory)
+        self.bus.ram = self.ram = ChildRam(self.space, self.memory)
         self.out(Register.DEVICE, 0xE0)
 
     def _device(self, one: IdeDevice | Path, number: int) -> IdeDevice:

@@ -101,7 +101,9 @@ def run(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     disk: Annotated[
         list[str] | None,
-        typer.Option("--disk", metavar="FILE[:ide]", help="A disk of the guest, an image; up to four."),
+        typer.Option(
+            "--disk", metavar="FILE[:ide|:cd]", help="A disk or a CD of the guest, an image; up to four."
+        ),
     ] = None,
     as_json: Json = False,
     plain: Plain = False,

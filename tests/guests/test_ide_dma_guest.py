@@ -1,16 +1,16 @@
 """A guest whose controller moves the sectors: the same bytes as by words, and few exits."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from cd_hosts import blocks, iso
 from images import content
+from listening_ports import accesses_per_command
 
-from minihv.devices.emulated.port_bus import PortBus
 from minihv.machine.processor import PagingMode
 from minihv.parent.disks import DiskOption
 from minihv.parent.session import ParentSession
-from minihv.spec.ata import PRIMARY, Command, Register
+from minihv.spec.ata import Command
 from minihv.spec.svm_exits import SvmExit
 from minihv.storage.checking import check
 from minihv.storage.making import make_differencing, make_dynamic, make_fixed
@@ -18,22 +18,6 @@ from minihv.storage.making import make_differencing, make_dynamic, make_fixed
 DISK_BYTES = 1 << 20
 CHECKS, EXITS, EXITS_OF_TRANSFER = 15, 892, 16
 MODES = [PagingMode.SLAT, PagingMode.SHADOW, PagingMode.HARDWARE]
-
-
-class Listener(PortBus):
-    """A bus that notes who was asked for what."""
-
-    @property
-    def heard(self) -> list[tuple[int, int]]:
-        return self.__dict__.setdefault("_heard", [])
-
-    def read(self, port: int, byte_count: int) -> int:
-        self.heard.append((port, 0))
-        return super().read(port, byte_count)
-
-    def write(self, port: int, byte_count: int, value: int) -> None:
-        self.heard.append((port, value))
-        super().write(port, byte_count, value)
 
 
 def expected_words(seed: int, sector_count: int) -> bytes:
@@ -75,16 +59,18 @@ def test_transfer_takes_as_many_exits_for_128_sectors_as_for_four(tmp_path: Path
     path = tmp_path / "a.vhd"
     make_dynamic(path, DISK_BYTES)
     with ParentSession("26_ide_dma", disks=[DiskOption(path)]) as session:
-        session.disks.ports.__class__ = Listener
-        assert session.run().exit_status == 0
-    accesses = session.disks.ports.heard  # type: ignore[attr-defined]
-    begins = [
-        at
-        for at, (port, value) in enumerate(accesses)
-        if port == PRIMARY[0] + Register.COMMAND and value in (Command.READ_DMA_EXT, Command.WRITE_DMA_EXT)
-    ]
-    between = [behind - at for at, behind in pairwise(begins[:6])]
-    assert between == [EXITS_OF_TRANSFER] * 5
+        found = accesses_per_command(session)
+    transfers = [one for one in found if one[0] in (Command.READ_DMA_EXT, Command.WRITE_DMA_EXT)]
+    commands = [Command.WRITE_DMA_EXT, Command.READ_DMA_EXT] * 3
+    assert transfers[:5] == [(command, EXITS_OF_TRANSFER) for command in commands[:5]]
+
+
+def test_four_sectors_by_words_take_a_thousand_exits(tmp_path: Path) -> None:
+    path = tmp_path / "a.vhd"
+    make_dynamic(path, DISK_BYTES)
+    with ParentSession("24_ide", disks=[DiskOption(path)]) as session:
+        found = accesses_per_command(session)
+    assert next(count for command, count in found if command == Command.READ_SECTORS_EXT) == 10 + 4 * 257
 
 
 @pytest.mark.parametrize("kind", ["fixed", "differencing"])
@@ -107,3 +93,12 @@ def test_four_disks_have_two_engines(tmp_path: Path) -> None:
     with ParentSession("26_ide_dma", disks=[DiskOption(path) for path in paths]) as session:
         assert session.run().exit_status == 0
     assert all(has_written(path, number) for number, path in enumerate(paths))
+
+
+def test_cd_beside_a_disk_is_not_taken_for_one(tmp_path: Path) -> None:
+    path, cd = tmp_path / "a.vhd", iso(tmp_path / "a.iso")
+    make_dynamic(path, DISK_BYTES)
+    with ParentSession("26_ide_dma", disks=[DiskOption(cd, "cd"), DiskOption(path)]) as session:
+        report = session.run()
+    assert report.exit_status == 0 and "disk 1: Virtual HD" in report.console
+    assert "disk 0" not in report.console and has_written(path, 1) and cd.read_bytes() == blocks(0, 20)

@@ -1,12 +1,16 @@
 """The controller as PCI shows it: found, sized, moved, switched off; and its two interrupt lines."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
-from dma_hosts import BUFFER, DmaHost
-from images import dynamic, sectors
+from dma_hosts import BUFFER, RAM_BYTES, DmaHost
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from images import content, dynamic, plain, sectors
 
 from minihv.devices.emulated.ide_controller import WINDOW
+from minihv.hypervisor.gpa_space import GpaSpace
 from minihv.spec.ata import Command, Register
 
 
@@ -73,3 +77,40 @@ def test_channels_have_engines_of_their_own(tmp_path: Path) -> None:
     with DmaHost(*paths) as host:
         host.bus.write(0x170 + Register.COMMAND, 1, Command.FLUSH)
         assert (host.bus.read(0xC002, 1), host.bus.read(0xC00A, 1)) == (0, 4)
+
+
+PORTS = [0xCF8, *range(0xCFC, 0xD00), *range(0xC000, 0xC008), *range(0x1F0, 0x1F8), 0x1F7, 0x3F6]
+COMMANDS = [Command.READ_DMA, Command.WRITE_DMA_EXT, Command.READ_DMA_EXT, Command.SET_FEATURES, *Command]
+
+
+def poke(host: DmaHost, random: Random) -> None:
+    """One access, or a table, or the beginning of a transfer, as it comes."""
+    choice = random.random()
+    if choice < 0.1:
+        gpas = [random.choice((random.getrandbits(32), random.getrandbits(21))) for _ in range(3)]
+        host.regions(*((gpa, random.getrandbits(12)) for gpa in gpas), ended=random.random() < 0.8)
+    elif choice < 0.3:
+        host.by_dma(random.getrandbits(6), random.randint(1, 9), writes=random.random() < 0.5)
+    elif choice < 0.7:
+        port, size = random.choice(PORTS), random.choice((1, 2, 4))
+        value = random.choice(COMMANDS) if port == 0x1F7 else random.getrandbits(32)
+        host.bus.write(port, size, 0x8000_3900 | value & 0x7FF if port == 0xCF8 else value)
+    else:
+        size = random.choice((1, 2, 4))
+        assert 0 <= host.bus.read(random.choice(PORTS), size) < 1 << 8 * size
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 1 << 32))
+def test_host_that_does_as_it_likes_harms_nobody(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    random, folder = Random(seed), tmp_path_factory.mktemp("fuzz")
+    paths = [dynamic(folder / f"{number}.vhd", written={3: sectors(b"kept")}) for number in range(3)]
+    with DmaHost(*paths) as host:
+        neighbour = GpaSpace(host.memory, 3)
+        neighbour.add_ram(RAM_BYTES)
+        neighbour.write(0, b"mine" * (RAM_BYTES // 4))
+        for _ in range(80):
+            poke(host, random)
+        assert neighbour.read(0, RAM_BYTES) == b"mine" * (RAM_BYTES // 4)
+        event(f"engine {host.engine() & 7}")
+    assert content(paths[2]) == plain({3: sectors(b"kept")})
