@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from minihv.devices.emulated.ata_drive import AtaDrive
 from minihv.devices.emulated.ide_channel import IdeChannel
 from minihv.devices.emulated.port_bus import PortBus
 from minihv.spec.ata import PRIMARY, Command, Register, Status
@@ -22,7 +23,7 @@ class IdeHost:
         self._opened = ExitStack()
         for position, one in enumerate(disks):
             disk = self._opened.enter_context(open_disk(one, writable=True)) if isinstance(one, Path) else one
-            self.channel.attach(position, disk, f"SERIAL{position}")
+            self.channel.attach(position, AtaDrive(disk, f"SERIAL{position}"))
         self.channel.connect(self.bus, PRIMARY)
         self.out(Register.DEVICE, 0xE0)
 

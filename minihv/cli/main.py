@@ -102,7 +102,9 @@ def run(  # noqa: PLR0913 - one parameter for each option
     disk: Annotated[
         list[str] | None,
         typer.Option(
-            "--disk", metavar="FILE[:ide|:scsi]", help="A disk of the guest, an image; again for another one."
+            "--disk",
+            metavar="FILE[:ide|:scsi|:cd]",
+            help="A disk or a CD of the guest, an image; again for another one.",
         ),
     ] = None,
     disk_limits: Annotated[

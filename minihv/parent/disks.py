@@ -13,23 +13,26 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
+from minihv.devices.emulated.ata_drive import AtaDrive
 from minihv.devices.emulated.ide_channel import IdeChannel
+from minihv.devices.emulated.ide_controller import IdeController
+from minihv.devices.emulated.packet_drive import PacketDrive
+from minihv.devices.emulated.pci import pc_bus
 from minihv.devices.emulated.port_bus import PortBus
 from minihv.devices.synthetic.scsi_controller import ScsiController
 from minihv.devices.synthetic.storage import Storage
 from minihv.errors import ConfigurationError
-from minihv.spec.ata import PRIMARY, SECONDARY
 from minihv.spec.integration import Interface
+from minihv.spec.mmc import BLOCK_BYTES
 from minihv.storage.disk import Disk
 from minihv.storage.opening import open_disk
 
-CHANNELS = (PRIMARY, SECONDARY)
-DRIVES = 2
+CHANNELS, DRIVES = 2, 2
 SCSI_CONTROLLERS = 4
 SCSI_INSTANCE = "6d696e69-6876-5363-7369-00000000000{}"
 IDE_INSTANCE = "0000000{}-000{}-8899-0000-000000000000"
 """The instance of an IDE disk's fast way is made of its channel and its place there."""
-PLACE = re.compile(r"ide|scsi[0-3]?")
+PLACE = re.compile(r"ide|cd|scsi[0-3]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,10 @@ LIMITS = {one.name: one for one in (ANNOUNCED, SHIPPED)}
 
 @dataclass(frozen=True, slots=True)
 class DiskOption:
-    """A file, and the controller that its disk is behind: ``ide``, ``scsi``, or ``scsi0`` to ``scsi3``."""
+    """A file, and what it is to a guest: a disk behind a controller, or a CD.
+
+    The controllers are ``ide``, ``scsi``, and ``scsi0`` to ``scsi3``; ``cd`` is a drive at IDE.
+    """
 
     path: Path
     controller: str = "ide"
@@ -89,7 +95,7 @@ class ChildDisks:
     def __init__(self, options: Sequence[DiskOption], limits: DiskLimits = ANNOUNCED) -> None:
         self.attached: list[Attached] = []
         self.ports = PortBus()
-        self.channels: list[IdeChannel] = []
+        self.channels: Sequence[IdeChannel] = ()
         self.controllers: dict[int, ScsiController] = {}
         self.services: list[Storage] = []
         """The channels of VMBus that its disks are behind, in the order in which they came."""
@@ -113,15 +119,12 @@ class ChildDisks:
         Raises:
             ConfigurationError: there is no place for it, or it cannot be opened to be written.
         """
-        add = self._attach_ide if option.controller == "ide" else self._attach_scsi
-        disk = open_disk(option.path, writable=True)
+        disk = open_cd(option.path) if option.controller == "cd" else open_writable(option.path)
         try:
-            if disk.read_only:
-                raise ConfigurationError(
-                    f"A guest writes to its disk, and {option.path} may only be read, since "
-                    f"{disk.why_read_only}: see what `minihv disk check` says."
-                )
-            controller, place = add(disk, option.controller)
+            if option.controller.startswith("scsi"):
+                controller, place = self._attach_scsi(disk, option.controller)
+            else:
+                controller, place = -1, self._attach_ide(disk, is_cd=option.controller == "cd")
         except BaseException:
             disk.close()
             raise
@@ -162,28 +165,32 @@ class ChildDisks:
     def _serial(self) -> str:
         return f"MINIHV{self._next_serial:04}"
 
-    def _attach_ide(self, disk: Disk, _controller: str) -> tuple[int, int]:
+    def _attach_ide(self, disk: Disk, *, is_cd: bool) -> int:
+        """The next place at IDE is taken; which it is. A disk there has a fast way besides."""
         place = sum(one.controller < 0 for one in self.attached)
         if self._is_running:
             raise ConfigurationError(
                 "IDE has no hot plug, and the guest runs: attach the disk to SCSI, or give it to the guest "
                 "when it starts."
             )
-        if place == len(CHANNELS) * DRIVES:
+        if place == CHANNELS * DRIVES:
             raise ConfigurationError(
-                f"A child has {len(CHANNELS)} IDE channels with {DRIVES} disks each, and all have one: leave "
+                f"A child has {CHANNELS} IDE channels with {DRIVES} disks each, and all have one: leave "
                 "some out, or put them behind SCSI (FILE:scsi)."
             )
+        if not self.channels:
+            pci = pc_bus()
+            pci.connect(self.ports)
+            self.channels = IdeController(self.ports, pci).channels
         number, position = divmod(place, DRIVES)
-        if number == len(self.channels):
-            self.channels.append(IdeChannel())
-            self.channels[number].connect(self.ports, CHANNELS[number])
-        self.channels[number].attach(position, disk, self._serial)
-        fast = ScsiController(target=position, most_luns=1)
-        fast.attach(disk, self._serial)
-        instance = UUID(IDE_INSTANCE.format(number, position))
-        self.services.append(Storage(fast, instance, interface=Interface.IDE_ACCELERATOR.value))
-        return -1, place
+        drive = PacketDrive(disk, self._serial) if is_cd else AtaDrive(disk, self._serial)
+        self.channels[number].attach(position, drive)
+        if not is_cd:
+            fast = ScsiController(target=position, most_luns=1)
+            fast.attach(disk, self._serial)
+            instance = UUID(IDE_INSTANCE.format(number, position))
+            self.services.append(Storage(fast, instance, interface=Interface.IDE_ACCELERATOR.value))
+        return place
 
     def _attach_scsi(self, disk: Disk, controller: str) -> tuple[int, int]:
         named = controller.removeprefix("scsi")
@@ -210,3 +217,35 @@ class ChildDisks:
         for one in self.attached:
             one.disk.close()
         self.attached.clear()
+
+
+def open_writable(path: Path) -> Disk:
+    """The disk in ``path``, for a guest that writes to it.
+
+    Raises:
+        ConfigurationError: it cannot be opened, or only be read.
+    """
+    disk = open_disk(path, writable=True)
+    if disk.read_only:
+        why = disk.why_read_only
+        disk.close()
+        raise ConfigurationError(
+            f"A guest writes to its disk, and {path} may only be read, since {why}: see what `minihv disk "
+            "check` says."
+        )
+    return disk
+
+
+def open_cd(path: Path) -> Disk:
+    """The CD in ``path``, which others may read too.
+
+    Raises:
+        ConfigurationError: it cannot be opened, or is none.
+    """
+    disk = open_disk(path, kind="raw")
+    if disk.byte_count < BLOCK_BYTES:
+        disk.close()
+        raise ConfigurationError(
+            f"A CD holds blocks of {BLOCK_BYTES} bytes, and {path} is shorter than one: give an ISO image."
+        )
+    return disk

@@ -191,7 +191,8 @@ class ParentPartition:
         child = Child(number, plan, self.vid.allocate(number, plan.memory_bytes), partition)
         self.children[number] = child
         yield from children.set_up(self.vid, child)
-        yield from self.vmbus.connect(child, ChildRam(partition.gpa_space, self.hypervisor.memory))
+        plan.ports.ram = ChildRam(partition.gpa_space, self.hypervisor.memory)
+        yield from self.vmbus.connect(child, plan.ports.ram)
         if start:
             yield from children.start(child)
         return child

@@ -64,22 +64,29 @@ class Control(IntFlag):
 
 
 class Command(IntEnum):
-    """The commands of a disk that are known here."""
+    """The commands of disks and CD drives that are known here."""
 
+    DEVICE_RESET = 0x08
     RECALIBRATE = 0x10
     READ_SECTORS = 0x20
     READ_SECTORS_EXT = 0x24
+    READ_DMA_EXT = 0x25
     READ_MULTIPLE_EXT = 0x29
     WRITE_SECTORS = 0x30
     WRITE_SECTORS_EXT = 0x34
+    WRITE_DMA_EXT = 0x35
     WRITE_MULTIPLE_EXT = 0x39
     READ_VERIFY = 0x40
     READ_VERIFY_EXT = 0x42
     DIAGNOSE = 0x90
     INITIALIZE_PARAMETERS = 0x91
+    PACKET = 0xA0
+    IDENTIFY_PACKET = 0xA1
     READ_MULTIPLE = 0xC4
     WRITE_MULTIPLE = 0xC5
     SET_MULTIPLE = 0xC6
+    READ_DMA = 0xC8
+    WRITE_DMA = 0xCA
     STANDBY_NOW = 0xE0
     IDLE_NOW = 0xE1
     STANDBY = 0xE2
@@ -91,6 +98,25 @@ class Command(IntEnum):
     SET_FEATURES = 0xEF
 
 
+class PacketFeature(IntFlag):
+    """The features register of PACKET."""
+
+    DMA = 1 << 0
+    OVERLAP = 1 << 1
+
+
+class Reason(IntFlag):
+    """The count register while a packet is carried out; both bits: it is done."""
+
+    COMMAND = 1 << 0
+    """The packet itself is wanted."""
+    TO_HOST = 1 << 1
+
+
+PACKET_SIGNATURE = (0x14, 0xEB)
+"""In the middle and the high byte of the address, where a device takes packets; zeros are a disk."""
+SET_TRANSFER_MODE = 0x03
+"""Of SET FEATURES."""
 DIAGNOSED = 0x01
 """In the error register behind a reset: the device passed."""
 ACTIVE = 0xFF

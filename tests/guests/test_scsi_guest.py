@@ -18,8 +18,8 @@ from minihv.storage.making import make_differencing, make_dynamic, make_fixed
 OF_THE_CONTROLLER, OF_A_DISK = 5, 10
 """Expectations of the guest: with one controller, and for each disk."""
 REQUESTS_OF_A_DISK = 9
-"""What it is, its size, which it tells at the second time since it is new, four that move sectors, a flush, and
-one beyond the end."""
+"""What it is, its size, which it tells at the second time since it is new, four that move sectors, a flush,
+and one beyond the end."""
 
 
 def run(options: Sequence[DiskOption], name: str = "25_scsi", paging: PagingMode = PagingMode.SLAT) -> Report:

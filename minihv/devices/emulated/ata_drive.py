@@ -2,93 +2,49 @@
 
 Stands for: the electronics of an ATA disk.
 Spec: INCITS, "ATA8-ACS": the commands by their names; "ATA/ATAPI-7 Volume 2", "PIO data-in command protocol"
-    and "PIO data-out command protocol".
-Simplified: PIO only, and never busy: a command is done when it has been written.
+    and "PIO data-out command protocol", "DMA data-in command protocol".
+Simplified: transfer modes are taken note of, and are all as fast; they survive a reset. An error
+    is told at the first sector of its block, and a block of DMA is 128 sectors.
 First reading: ``COMMANDS``, then ``execute``.
 
 A command that moves data has a *turn* for each block: DRQ is set, the host moves a block through the data
 port word by word, and the disk goes on. A block is a sector, or several for the commands that are called
-multiple.
+multiple. For DMA there are no turns: the disk says how many bytes it wants to move, and they are fetched.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from minihv.devices.emulated.ata_identity import MOST_MULTIPLE, identity
-from minihv.spec.ata import ACTIVE, DIAGNOSED, Command, Device, Error, Status
+from minihv.devices.emulated.ide_device import IDLE, IdeDevice, TaskFile
+from minihv.devices.emulated.transfer_modes import FIRST_MODE, is_dma_mode, is_mode
+from minihv.spec.ata import ACTIVE, DIAGNOSED, SET_TRANSFER_MODE, Command, Error, Status
 from minihv.spec.vhd import SECTOR_BYTES
 from minihv.storage.disk import Disk, Geometry, Outcome
 
-IDLE = Status.DRDY | Status.DSC
 ERRORS = {
     Outcome.OUT_OF_RANGE: Error.IDNF,
     Outcome.READ_ONLY: Error.ABRT,
     Outcome.NO_SPACE: Error.UNC,
     Outcome.MEDIUM_ERROR: Error.UNC,
 }
-WRITE_CACHE, NO_WRITE_CACHE, TRANSFER_MODE, NO_REVERT, REVERT = 0x02, 0x82, 0x03, 0x66, 0xCC
-FEATURES = {WRITE_CACHE, NO_WRITE_CACHE, TRANSFER_MODE, NO_REVERT, REVERT}
+WRITE_CACHE, NO_WRITE_CACHE, NO_REVERT, REVERT = 0x02, 0x82, 0x66, 0xCC
+FEATURES = {WRITE_CACHE, NO_WRITE_CACHE, SET_TRANSFER_MODE, NO_REVERT, REVERT}
 """Subcommands of SET FEATURES that are taken note of."""
 
 
-@dataclass(slots=True)
-class TaskFile:
-    """The registers of a channel that say what a command is about: what was written last, and before it."""
+class AtaDrive(IdeDevice):
+    """One disk."""
 
-    features: int = 0
-    count: int = 0
-    low: int = 0
-    mid: int = 0
-    high: int = 0
-    device: int = 0
-
-    def put(self, name: str, value: int) -> None:
-        """Writes a byte; the one before it is shifted up, for commands with long addresses."""
-        setattr(self, name, (getattr(self, name) << 8 | value) & 0xFFFF)
-
-    def count_of(self, *, wide: bool) -> int:
-        """Sectors; 0 stands for the number that does not fit."""
-        return (self.count or 0x1_0000) if wide else (self.count & 0xFF or 0x100)
-
-    def address(self, translation: Geometry, *, wide: bool) -> int | None:
-        """The first sector: a long or a short LBA, or cylinder, head and sector. None: there is no such."""
-        low, mid, high = self.low & 0xFF, self.mid & 0xFF, self.high & 0xFF
-        if wide:
-            upper = self.low >> 8 | self.mid & 0xFF00 | (self.high & 0xFF00) << 8
-            return low | mid << 8 | high << 16 | upper << 24
-        if self.device & Device.LBA:
-            return low | mid << 8 | high << 16 | (self.device & 0xF) << 24
-        head, cylinder = self.device & 0xF, mid | high << 8
-        if not 1 <= low <= translation.sectors_per_track or head >= translation.heads:
-            return None
-        return (cylinder * translation.heads + head) * translation.sectors_per_track + low - 1
-
-    def show(self, sector: int, *, wide: bool) -> None:
-        """The address of ``sector``, where an error was met."""
-        self.low = sector & 0xFF | (sector >> 24 & 0xFF) << 8
-        self.mid = sector >> 8 & 0xFF | (sector >> 32 & 0xFF) << 8
-        self.high = sector >> 16 & 0xFF | (sector >> 40 & 0xFF) << 8
-        if not wide:
-            self.device = self.device & 0xF0 | sector >> 24 & 0xF
-
-
-class AtaDrive:
-    """One disk. ``on_interrupt`` is called when the disk has something to say."""
-
-    def __init__(self, disk: Disk, serial: str, on_interrupt: Callable[[], None] = lambda: None) -> None:
-        self.disk, self.serial, self.on_interrupt = disk, serial, on_interrupt
+    def __init__(self, disk: Disk, serial: str) -> None:
+        super().__init__()
+        self.disk, self.serial = disk, serial
         self.translation: Geometry = disk.geometry
-        self.multiple = 0
-        self.moved_bytes = 0
-        """Between the disk and the data port, in both directions."""
-        self.status: Status = IDLE
-        self.error: int = DIAGNOSED
-        self._task = TaskFile()
+        self.multiple, self.mode = 0, FIRST_MODE
         self._stop()
 
     def _stop(self) -> None:
         """No data is on the way."""
-        self._buffer, self._at = bytearray(), 0
+        self._buffer, self._at, self.dma = bytearray(), 0, None
         self._sector = self._left = 0
         self._block, self._wide, self._writes = 1, False, False
 
@@ -97,7 +53,7 @@ class AtaDrive:
         self._stop()
         self.multiple, self.translation = 0, self.disk.geometry
         self.status, self.error = IDLE, DIAGNOSED
-        task.count, task.low, task.mid, task.high, task.device = 1, 1, 0, 0, 0  # the signature of a disk
+        task.sign(0, 0)
 
     # Commands.
 
@@ -116,33 +72,42 @@ class AtaDrive:
         self.on_interrupt()
 
     def _fail(self, error: int) -> None:
-        self._left = 0
+        self._left, self.dma = 0, None
         self.status = (self.status | Status.ERR) & ~Status.DRQ
         self.error = int(error)
         self.on_interrupt()
 
     def identify(self) -> None:
         """IDENTIFY DEVICE."""
-        self._buffer[:] = identity(self.disk, self.serial, self.translation, self.multiple)
+        self._buffer[:] = identity(self.disk, self.serial, self.translation, self.multiple, self.mode)
         self._offer()
 
     def move(self, *, writes: bool, wide: bool, multiple: bool = False) -> None:
         """READ and WRITE in all their forms."""
         if multiple and not self.multiple:
             self._fail(Error.ABRT)
-            return
+        elif self._aim(self.multiple if multiple else 1, writes=writes, wide=wide):
+            if writes:
+                self._buffer = bytearray(self._turn() * SECTOR_BYTES)
+                self.status |= Status.DRQ  # the first block is not announced
+            else:
+                self._load()
+
+    def move_by_dma(self, *, writes: bool, wide: bool) -> None:
+        """READ DMA and WRITE DMA: the bytes are moved by whoever masters the bus."""
+        if self._aim(MOST_MULTIPLE, writes=writes, wide=wide):
+            self._begin_dma(self._left * SECTOR_BYTES, to_memory=not writes)
+
+    def _aim(self, block: int, *, writes: bool, wide: bool) -> bool:
+        """Whether the sectors of the command are there; it goes on in blocks of ``block`` sectors."""
         sector = self._task.address(self.translation, wide=wide)
-        self._wide, self._writes, self._block = wide, writes, self.multiple if multiple else 1
+        self._wide, self._writes, self._block = wide, writes, block
         self._left = self._task.count_of(wide=wide)
         if sector is None or not self.disk.reaches(sector, self._left * SECTOR_BYTES):
             self._fail_at(self.disk.sector_count if sector is None else sector, Outcome.OUT_OF_RANGE)
-            return
+            return False
         self._sector = sector
-        if writes:
-            self._buffer = bytearray(self._turn() * SECTOR_BYTES)
-            self.status |= Status.DRQ  # the first block is not announced
-        else:
-            self._load()
+        return True
 
     def verify(self, *, wide: bool) -> None:
         """READ VERIFY: the sectors are read, and nobody gets them."""
@@ -184,8 +149,14 @@ class AtaDrive:
         self._done()
 
     def set_features(self) -> None:
-        """SET FEATURES: some are taken note of."""
-        self._done() if self._task.features & 0xFF in FEATURES else self._fail(Error.ABRT)
+        """SET FEATURES: transfer modes that there are, and some others, are taken note of."""
+        feature, mode = self._task.features & 0xFF, self._task.count & 0xFF
+        if feature not in FEATURES or (feature == SET_TRANSFER_MODE and not is_mode(mode)):
+            self._fail(Error.ABRT)
+            return
+        if feature == SET_TRANSFER_MODE and is_dma_mode(mode):
+            self.mode = mode
+        self._done()
 
     def check_power(self) -> None:
         """CHECK POWER MODE: it is always awake."""
@@ -209,31 +180,52 @@ class AtaDrive:
         self.on_interrupt()
 
     def _load(self) -> None:
-        """The next block comes from the disk."""
-        self._buffer = bytearray(self._turn() * SECTOR_BYTES)
-        outcome = self.disk.read(self._sector, self._buffer)
-        if outcome is Outcome.DONE:
-            self.moved_bytes += len(self._buffer)
+        """The next block comes from the disk, and is offered."""
+        if self._fetch():
             self._offer()
-        else:
+
+    def _fetch(self) -> bool:
+        self._buffer, self._at = bytearray(self._turn() * SECTOR_BYTES), 0
+        outcome = self.disk.read(self._sector, self._buffer)
+        if outcome is not Outcome.DONE:
             self._fail_at(self._sector, outcome)
+            return False
+        self._advance()
+        return True
 
     def _store(self) -> None:
         """A block has come from the host."""
-        outcome = self.disk.write(self._sector, self._buffer)
-        if outcome is not Outcome.DONE:
-            self._fail_at(self._sector, outcome)
+        if not self._commit():
             return
-        self.moved_bytes += len(self._buffer)
-        self._advance()
         if self._left:
             self._buffer = bytearray(self._turn() * SECTOR_BYTES)
             self._offer()
         else:
             self._done()
 
+    def _commit(self) -> bool:
+        outcome = self.disk.write(self._sector, self._buffer)
+        if outcome is not Outcome.DONE:
+            self._fail_at(self._sector, outcome)
+            return False
+        self._advance()
+        return True
+
+    def dma_write(self, data: bytes) -> None:
+        """Bytes from memory; those behind the end of the command are lost."""
+        while self.dma is not None and data:
+            room = self._turn() * SECTOR_BYTES - len(self._buffer)
+            piece, data = data[:room], data[room:]
+            self._buffer += piece
+            if len(piece) == room:
+                if not self._commit():
+                    return
+                self._buffer = bytearray()
+            self._moved(len(piece))
+
     def _advance(self) -> None:
         count = self._turn()
+        self.moved_bytes += count * SECTOR_BYTES
         self._sector, self._left = self._sector + count, self._left - count
 
     def _fail_at(self, sector: int, outcome: Outcome) -> None:
@@ -242,20 +234,19 @@ class AtaDrive:
 
     def read_data(self, byte_count: int) -> int:
         """The host takes a word, or two; all ones where there is none for it."""
-        if not self.status & Status.DRQ or self._writes:
+        if not self.status & Status.DRQ or self._writes or self.dma:
             return (1 << 8 * byte_count) - 1
         value = int.from_bytes(self._buffer[self._at : self._at + byte_count], "little")
         self._at += byte_count
         if self._at >= len(self._buffer):
             self.status &= ~Status.DRQ
-            self._advance()
-            if self._left > 0:
+            if self._left:
                 self._load()
         return value
 
     def write_data(self, byte_count: int, value: int) -> None:
         """The host brings a word, or two."""
-        if not self.status & Status.DRQ or not self._writes:
+        if not self.status & Status.DRQ or not self._writes or self.dma:
             return
         data = value.to_bytes(byte_count, "little")[: len(self._buffer) - self._at]
         self._buffer[self._at : self._at + len(data)] = data
@@ -271,6 +262,11 @@ def moving(*, writes: bool, wide: bool, multiple: bool = False) -> Callable[[Ata
     return lambda drive: drive.move(writes=writes, wide=wide, multiple=multiple)
 
 
+def by_dma(*, writes: bool, wide: bool) -> Callable[[AtaDrive], None]:
+    """One of those that move them by DMA."""
+    return lambda drive: drive.move_by_dma(writes=writes, wide=wide)
+
+
 COMMANDS: dict[int, Callable[[AtaDrive], None]] = {
     Command.IDENTIFY: AtaDrive.identify,
     Command.READ_SECTORS: moving(writes=False, wide=False),
@@ -283,6 +279,12 @@ COMMANDS: dict[int, Callable[[AtaDrive], None]] = {
     Command.WRITE_SECTORS_EXT: moving(writes=True, wide=True),
     Command.WRITE_MULTIPLE: moving(writes=True, wide=False, multiple=True),
     Command.WRITE_MULTIPLE_EXT: moving(writes=True, wide=True, multiple=True),
+    Command.READ_DMA: by_dma(writes=False, wide=False),
+    Command.READ_DMA + 1: by_dma(writes=False, wide=False),
+    Command.READ_DMA_EXT: by_dma(writes=False, wide=True),
+    Command.WRITE_DMA: by_dma(writes=True, wide=False),
+    Command.WRITE_DMA + 1: by_dma(writes=True, wide=False),
+    Command.WRITE_DMA_EXT: by_dma(writes=True, wide=True),
     Command.READ_VERIFY: lambda drive: drive.verify(wide=False),
     Command.READ_VERIFY_EXT: lambda drive: drive.verify(wide=True),
     Command.FLUSH: AtaDrive.flush,

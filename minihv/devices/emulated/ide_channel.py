@@ -1,17 +1,17 @@
-"""An IDE channel: the registers that two disks share, and which of them listens.
+"""An IDE channel: the registers that two devices share, and which of them listens.
 
 Stands for: one of the two channels of a PC's IDE controller, at its old ports.
 Spec: INCITS, "ATA/ATAPI-7 Volume 2", "Registers" and "Device 0 and Device 1".
-Simplified: polled: the interrupt line is there to be read and leads nowhere. No bus-master DMA.
+Simplified: the interrupt is that of the channel: it does not matter which device is selected.
 Next: ``minihv.devices.emulated.ata_drive``
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from minihv.devices.emulated.ata_drive import AtaDrive, TaskFile
+from minihv.devices.emulated.ide_device import IdeDevice, TaskFile, nothing
 from minihv.devices.emulated.port_bus import PortBus
-from minihv.spec.ata import COMMAND_PORTS, DIAGNOSED, Command, Control, Device, Register
-from minihv.storage.disk import Disk
+from minihv.spec.ata import COMMAND_PORTS, Command, Control, Device, Register
 
 FLOATING = 0xFF
 """What a channel without any disk reads as."""
@@ -27,19 +27,29 @@ NAMES = {
 
 @dataclass
 class IdeChannel:
-    """A channel with room for two disks. It is a ``Chip`` of eight ports; ``control`` is one of one."""
+    """A channel with room for two devices. It is a ``Chip`` of eight ports; ``control`` is one of one.
 
-    drives: list[AtaDrive | None] = field(default_factory=lambda: [None, None])
+    ``on_interrupt`` is called when the level of the interrupt line changes, ``on_dma`` when a device wants
+    to move bytes by DMA.
+    """
+
+    drives: list[IdeDevice | None] = field(default_factory=lambda: [None, None])
     interrupt: bool = False
-    """Whether a disk has said something that nobody has looked at."""
+    """Whether a device has said something that nobody has looked at."""
+    on_interrupt: Callable[[bool], None] = lambda _level: None
+    on_dma: Callable[[], None] = nothing
 
     def __post_init__(self) -> None:
-        self.task, self._control = TaskFile(), 0
+        self.tasks, self._control = (TaskFile(), TaskFile()), 0
+        self.line = False
         self.control = ControlBlock(self)
 
-    def attach(self, position: int, disk: Disk, serial: str) -> None:
-        """``disk`` is device ``position``, 0 or 1."""
-        self.drives[position] = AtaDrive(disk, serial, self._raise)
+    def attach(self, position: int, device: IdeDevice) -> None:
+        """``device`` is device ``position``, 0 or 1."""
+        self.drives[position] = device
+        device.reset(self.tasks[position])
+        device.on_interrupt = lambda: self._set_interrupt(True)
+        device.on_dma = lambda: self.on_dma()
 
     def connect(self, bus: PortBus, ports: tuple[int, int]) -> None:
         """The channel answers its ports: ``ports`` are the first of each block."""
@@ -47,12 +57,26 @@ class IdeChannel:
         bus.connect(ports[1], 1, self.control)
 
     @property
-    def selected(self) -> AtaDrive | None:
-        """The disk that listens."""
-        return self.drives[bool(self.task.device & Device.DEV)]
+    def task(self) -> TaskFile:
+        """The registers of the device that listens. What is written goes to both."""
+        return self.tasks[bool(self.tasks[0].device & Device.DEV)]
 
-    def _raise(self) -> None:
-        self.interrupt = True
+    @property
+    def selected(self) -> IdeDevice | None:
+        """The device that listens."""
+        return self.drives[bool(self.tasks[0].device & Device.DEV)]
+
+    @property
+    def requesting(self) -> IdeDevice | None:
+        """The device that listens, if it wants to move bytes by DMA."""
+        return self.selected if self.selected is not None and self.selected.dma is not None else None
+
+    def _set_interrupt(self, interrupt: bool) -> None:
+        self.interrupt = interrupt
+        line = interrupt and not self._control & Control.NIEN
+        if line != self.line:
+            self.line = line
+            self.on_interrupt(line)
 
     def read(self, register: int, byte_count: int, /) -> int:
         """IN from the command block. Reading the status takes the interrupt back."""
@@ -62,7 +86,7 @@ class IdeChannel:
         if register == Register.DATA:
             return 0 if drive is None else drive.read_data(byte_count)
         if register == Register.STATUS:
-            self.interrupt = False
+            self._set_interrupt(False)
             return self.status
         if register == Register.ERROR:
             return 0 if drive is None else drive.error
@@ -88,30 +112,34 @@ class IdeChannel:
         elif register == Register.COMMAND:
             self._command(value & 0xFF)
         elif register == Register.DEVICE:
-            self.task.device = value & 0xFF
+            for task in self.tasks:
+                task.device = value & 0xFF
         else:
-            self.task.put(NAMES[Register(register)], value & 0xFF)
+            for task in self.tasks:
+                task.put(NAMES[Register(register)], value & 0xFF)
 
     def _command(self, command: int) -> None:
-        self.interrupt = False
+        self._set_interrupt(False)
         if command == Command.DIAGNOSE:  # for both, whoever is selected
             self._reset()
-            self._raise()
+            self._set_interrupt(True)
         elif self.selected is not None:
             self.selected.execute(command, self.task)
 
     def _reset(self) -> None:
-        self.interrupt = False
-        for drive in self.drives:
+        self._set_interrupt(False)
+        for drive, task in zip(self.drives, self.tasks, strict=True):
+            task.sign(0, 0)
+            task.device = 0
             if drive is not None:
-                drive.reset(self.task)
-                drive.error = DIAGNOSED
+                drive.reset(task)
 
     def set_control(self, value: int) -> None:
         """OUT to the control block: a reset while SRST is set."""
         if value & Control.SRST:
             self._reset()
         self._control = value
+        self._set_interrupt(self.interrupt)
 
 
 @dataclass

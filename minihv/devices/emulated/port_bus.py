@@ -1,4 +1,4 @@
-"""Which chip answers which port.
+"""Which chip answers which port, and how chips reach memory.
 
 Stands for: the address decoders of a mainboard.
 Spec: Intel SDM vol. 1, "Input/Output".
@@ -23,30 +23,60 @@ class Chip(Protocol):
         """OUT of 1, 2 or 4 bytes."""
 
 
+class Ram(Protocol):
+    """The memory of the machine, for chips that reach it by themselves."""
+
+    def is_ram(self, gpn: int, /) -> bool:
+        """Whether the page can be read and written."""
+
+    def read(self, gpa: int, byte_count: int, /) -> bytes:
+        """Bytes of pages that are RAM."""
+
+    def write(self, gpa: int, data: bytes, /) -> None:
+        """Writes to pages that are RAM."""
+
+
 class PortBus:
-    """The chips of one machine, by their ports."""
+    """The chips of one machine, by their ports. ``ram`` is its memory, once it has some."""
 
     def __init__(self) -> None:
-        self._chips: dict[int, tuple[Chip, int]] = {}
+        self.ram: Ram | None = None
+        self._chips: dict[int, list[tuple[Chip, int]]] = {}
+        self._reserved: set[int] = set()
 
     def connect(self, first: int, count: int, chip: Chip) -> None:
-        """``chip`` answers ``count`` ports from ``first`` on, whoever did before."""
+        """``chip`` answers ``count`` ports from ``first`` on, in front of whoever did before."""
         for register in range(count):
-            self._chips[first + register] = chip, register
+            self._chips.setdefault(first + register, []).append((chip, register))
+
+    def disconnect(self, chip: Chip) -> None:
+        """``chip`` answers no port any more; those answer again that were behind it."""
+        for port, chips in list(self._chips.items()):
+            chips[:] = [one for one in chips if one[0] is not chip]
+            if not chips:
+                del self._chips[port]
+
+    def reserve(self, first: int, count: int) -> None:
+        """Chips may come to these ports later."""
+        self._reserved.update(range(first, first + count))
 
     @property
     def ports(self) -> Iterator[int]:
-        """The ports that somebody answers."""
-        yield from sorted(self._chips)
+        """The ports that somebody answers, or may answer some day."""
+        yield from sorted(self._reserved.union(self._chips))
 
     def read(self, port: int, byte_count: int) -> int:
         """IN."""
         found = self._chips.get(port)
-        value = OPEN_BUS if found is None else found[0].read(found[1], byte_count)
+        value = OPEN_BUS
+        if found is not None:
+            chip, register = found[-1]
+            value = chip.read(register, byte_count)
         return value & (1 << 8 * byte_count) - 1
 
     def write(self, port: int, byte_count: int, value: int) -> None:
         """OUT."""
         found = self._chips.get(port)
         if found is not None:
-            found[0].write(found[1], byte_count, value & (1 << 8 * byte_count) - 1)
+            chip, register = found[-1]
+            chip.write(register, byte_count, value & (1 << 8 * byte_count) - 1)

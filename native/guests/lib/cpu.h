@@ -91,6 +91,18 @@ static inline void outw(uint16_t port, uint16_t value)
     __asm__ volatile("out dx, ax" : : "d"(port), "a"(value) : "memory");
 }
 
+static inline uint32_t inl(uint16_t port)
+{
+    uint32_t value;
+    __asm__ volatile("in eax, dx" : "=a"(value) : "d"(port) : "memory");
+    return value;
+}
+
+static inline void outl(uint16_t port, uint32_t value)
+{
+    __asm__ volatile("out dx, eax" : : "d"(port), "a"(value) : "memory");
+}
+
 static inline uint64_t read_cr0(void)
 {
     uint64_t value;

@@ -5,13 +5,7 @@
 
 enum port_offset { DATA = 0, ERROR = 1, COUNT = 2, LBA_LOW = 3, LBA_MID, LBA_HIGH, DEVICE, STATUS };
 enum { COMMAND = STATUS };
-enum status_bit {
-    STATUS_ERR = 1,
-    STATUS_DRQ = 8,
-    STATUS_DF = 0x20,
-    STATUS_DRDY = 0x40,
-    STATUS_BSY = 0x80
-};
+enum status_bit { STATUS_ERR = 1, STATUS_DF = 0x20, STATUS_DRDY = 0x40, STATUS_BSY = 0x80 };
 enum command { READ_EXT = 0x24, WRITE_EXT = 0x34, FLUSH_EXT = 0xEA, IDENTIFY = 0xEC };
 enum { DEVICE_LBA = 0xE0, DEVICE_1 = 0x10, FLOATING = 0xFF, PATIENCE = 100000, WORDS = 256 };
 enum identity_word {
@@ -22,8 +16,7 @@ enum identity_word {
     SECTORS_48 = 100
 };
 
-// The disk is not busy, and wants `wanted`: DRQ, or nothing.
-static enum ide_status await(struct ide_disk *disk, uint8_t wanted)
+enum ide_status ide_await(struct ide_disk *disk, uint8_t wanted)
 {
     for (uint32_t tries = 0; tries < PATIENCE; tries++) {
         const uint8_t status = inb(disk->ports + STATUS);
@@ -39,7 +32,7 @@ static enum ide_status await(struct ide_disk *disk, uint8_t wanted)
     return IDE_STUCK;
 }
 
-static void put_address(const struct ide_disk *disk, uint64_t sector, uint32_t count)
+void ide_put_address(const struct ide_disk *disk, uint64_t sector, uint32_t count)
 {
     const uint16_t ports = disk->ports;
 
@@ -53,7 +46,7 @@ static void put_address(const struct ide_disk *disk, uint64_t sector, uint32_t c
     outb(ports + LBA_HIGH, (uint8_t)(sector >> 16));
 }
 
-static void command(const struct ide_disk *disk, uint8_t number)
+void ide_command(const struct ide_disk *disk, uint8_t number)
 {
     outb(disk->ports + DEVICE, disk->device);
     outb(disk->ports + COMMAND, number);
@@ -93,8 +86,8 @@ enum ide_status ide_find(struct ide_disk *disk, uint32_t number)
     const uint8_t status = inb(disk->ports + STATUS);
     if (status == FLOATING || !(status & STATUS_DRDY))
         return IDE_NO_DISK;
-    command(disk, IDENTIFY);
-    const enum ide_status found = await(disk, STATUS_DRQ);
+    ide_command(disk, IDENTIFY);
+    const enum ide_status found = ide_await(disk, IDE_STATUS_DRQ);
     if (found != IDE_DONE)
         return found;
     for (uint32_t i = 0; i < WORDS; i++)
@@ -108,10 +101,10 @@ enum ide_status ide_read(struct ide_disk *disk, uint64_t sector, void *to, uint3
 {
     uint16_t *words = to;
 
-    put_address(disk, sector, count);
-    command(disk, READ_EXT);
+    ide_put_address(disk, sector, count);
+    ide_command(disk, READ_EXT);
     for (uint32_t done = 0; done < count; done++) {
-        const enum ide_status status = await(disk, STATUS_DRQ);
+        const enum ide_status status = ide_await(disk, IDE_STATUS_DRQ);
         if (status != IDE_DONE)
             return status;
         for (uint32_t i = 0; i < WORDS; i++)
@@ -124,20 +117,20 @@ enum ide_status ide_write(struct ide_disk *disk, uint64_t sector, const void *fr
 {
     const uint16_t *words = from;
 
-    put_address(disk, sector, count);
-    command(disk, WRITE_EXT);
+    ide_put_address(disk, sector, count);
+    ide_command(disk, WRITE_EXT);
     for (uint32_t done = 0; done < count; done++) {
-        const enum ide_status status = await(disk, STATUS_DRQ);
+        const enum ide_status status = ide_await(disk, IDE_STATUS_DRQ);
         if (status != IDE_DONE)
             return status;
         for (uint32_t i = 0; i < WORDS; i++)
             outw(disk->ports + DATA, *words++);
     }
-    return await(disk, 0);
+    return ide_await(disk, 0);
 }
 
 enum ide_status ide_flush(struct ide_disk *disk)
 {
-    command(disk, FLUSH_EXT);
-    return await(disk, 0);
+    ide_command(disk, FLUSH_EXT);
+    return ide_await(disk, 0);
 }

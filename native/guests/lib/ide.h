@@ -12,8 +12,9 @@ enum { IDE_SECTOR_BYTES = 512, IDE_DISKS = 4 };
 enum ide_status {
     IDE_DONE,
     IDE_NO_DISK,
-    IDE_FAILED, // `error` of the disk says why
-    IDE_STUCK,  // it did not answer for a long time
+    IDE_FAILED,    // `error` of the disk says why
+    IDE_STUCK,     // it did not answer for a long time
+    IDE_NO_MEMORY, // memory that DMA cannot reach
 };
 
 struct ide_disk {
@@ -33,5 +34,12 @@ enum ide_status ide_write(struct ide_disk *disk, uint64_t sector, const void *fr
 
 // What was written outlives the machine.
 enum ide_status ide_flush(struct ide_disk *disk);
+
+// What every way of moving data begins and ends with: the address, the command, and a disk that is
+// not busy and wants `wanted` (a bit of its status, or nothing).
+enum { IDE_STATUS_DRQ = 8 };
+void ide_put_address(const struct ide_disk *disk, uint64_t sector, uint32_t count);
+void ide_command(const struct ide_disk *disk, uint8_t number);
+enum ide_status ide_await(struct ide_disk *disk, uint8_t wanted);
 
 #endif

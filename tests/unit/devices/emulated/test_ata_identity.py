@@ -26,7 +26,7 @@ def test_words_say_size_name_and_what_is_known(tmp_path: Path) -> None:
         words = words_of(disk, multiple=16)
     assert words[60] | words[61] << 16 == words[100] | words[101] << 16 == 20_971_520
     assert (words[1], words[3], words[6]) == (20_805, 16, 63)
-    assert words[47] == 0x8080 and words[59] == 0x0110 and words[49] == 0x0A00
+    assert words[47] == 0x8080 and words[59] == 0x0110 and words[49] == 0x0B00
     assert words[83] >> 10 & 1 and words[86] >> 10 & 1 and words[83] >> 14 == 1
     assert b"".join(word.to_bytes(2, "big") for word in words[27:47]).rstrip() == b"Virtual HD"
     assert b"".join(word.to_bytes(2, "big") for word in words[10:20]).rstrip() == b"SERIAL"

@@ -36,3 +36,18 @@ def test_later_chip_takes_the_port() -> None:
     bus.connect(0x81, 1, second)
     bus.write(0x81, 1, 1)
     assert (first.written, second.written) == ([], [(0, 1, 1)])
+
+
+def test_port_goes_back_to_the_chip_behind_one_that_leaves() -> None:
+    bus, first, second = PortBus(), Echo(), Echo()
+    bus.connect(0x80, 2, first)
+    bus.connect(0x81, 2, second)
+    bus.disconnect(second)
+    bus.write(0x81, 1, 7)
+    assert first.written == [(1, 1, 7)] and list(bus.ports) == [0x80, 0x81]
+
+
+def test_reserved_port_is_heard_of_before_anybody_answers() -> None:
+    bus = PortBus()
+    bus.reserve(0xC000, 2)
+    assert list(bus.ports) == [0xC000, 0xC001] and bus.read(0xC000, 1) == 0xFF
