@@ -169,8 +169,9 @@ class Counter:
             self._status = int(self.control) & 0x3F | null | (OUTPUT if self.output(now) else 0)
 
     def _bytes(self, count: int) -> list[int]:
-        parts = [count & 0xFF, count >> 8]
-        return {Access.LOW: parts[:1], Access.HIGH: parts[1:]}.get(self.control.access, parts)
+        low, high = count & 0xFF, count >> 8
+        only = {int(Access.LOW): [low], int(Access.HIGH): [high]}
+        return only.get(int(self.control.access), [low, high])
 
     def read(self, now: int) -> int:
         """The latched status, else a byte of the latched count, else one of the count as it is."""
