@@ -64,7 +64,7 @@ class Counter:
 
     def __init__(self, *, gate: bool) -> None:
         self.gate = gate
-        self.control = ControlWord(access=Access.BOTH, mode=Mode.RATE)
+        self.control = ControlWord(access=Access.BOTH, mode=Mode.TERMINAL_COUNT)
         self.start: int | None = None
         """When it began to count; None: it waits for a count, or for its gate."""
         self.loaded = 0
