@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 enum { MOST_REQUEST_BYTES = 1 << 20, MOST_DEPTH = 32 };
-enum { WAY_IDE_PIO, WAY_SCSI, WAY_COUNT, ALL_WAYS = (1 << WAY_COUNT) - 1 };
+enum { WAY_IDE_PIO, WAY_SCSI, WAY_IDE_DMA, WAY_COUNT, ALL_WAYS = (1 << WAY_COUNT) - 1 };
 
 struct io_plan {
     uint32_t ways; // a bit for each way that may be used

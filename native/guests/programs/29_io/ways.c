@@ -2,6 +2,7 @@
 
 #include "io.h"
 #include "lib/ide.h"
+#include "lib/ide_dma.h"
 #include "lib/storage.h"
 #include <stddef.h>
 
@@ -40,6 +41,27 @@ static bool ide_move_pio(const struct io_plan *plan, uint32_t first, uint32_t co
         const uint64_t sector = first_sector(plan, first + i);
         status = writes ? ide_write(&ide, sector, piece_of(plan, i), sectors)
                         : ide_read(&ide, sector, piece_of(plan, i), sectors);
+    }
+    return status == IDE_DONE;
+}
+
+static uint16_t dma_block; // the first port of the controller's registers for DMA
+
+static bool ide_open_dma(const struct io_plan *plan)
+{
+    dma_block = ide_dma_find();
+    return dma_block != 0 && ide_open(plan);
+}
+
+static bool ide_move_dma(const struct io_plan *plan, uint32_t first, uint32_t count, bool writes)
+{
+    const uint32_t sectors = plan->request_bytes / SECTOR_BYTES;
+    enum ide_status status = IDE_DONE;
+
+    for (uint32_t i = 0; i < count && status == IDE_DONE; i++) {
+        const uint64_t sector = first_sector(plan, first + i);
+        status = writes ? ide_dma_write(dma_block, &ide, sector, piece_of(plan, i), sectors)
+                        : ide_dma_read(dma_block, &ide, sector, piece_of(plan, i), sectors);
     }
     return status == IDE_DONE;
 }
@@ -117,5 +139,6 @@ static bool scsi_move(const struct io_plan *plan, uint32_t first, uint32_t count
 
 const struct io_way io_ways[WAY_COUNT] = {
     [WAY_IDE_PIO] = {"IDE, word by word", ide_open, ide_move_pio, ide_close},
+    [WAY_IDE_DMA] = {"IDE, by DMA", ide_open_dma, ide_move_dma, ide_close},
     [WAY_SCSI] = {"SCSI over VMBus", scsi_open, scsi_move, scsi_close},
 };

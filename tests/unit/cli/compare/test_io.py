@@ -42,7 +42,7 @@ def made_up(task: Task, seconds: float = 1.0) -> Measured:
 
 REFUSALS = {
     ("--rounds", "0"): "A comparison takes at least one round, not 0: leave --rounds out for 3.",
-    ("--path", "scsy"): "A way to a disk is one of ide-pio, scsi, passthrough, not 'scsy', did you mean "
+    ("--path", "scsy"): "A way to a disk is one of ide-pio, ide-dma, scsi, passthrough, not 'scsy', did you mean "
     "'scsi'?",
     ("--size", "100"): "A request is of whole sectors, 512 bytes to 1 MiB, not 100 bytes: write 4K.",
     ("--size", "2M"): "A request is of whole sectors, 512 bytes to 1 MiB, not 2,097,152 bytes: write 4K.",
@@ -68,8 +68,9 @@ def test_large_requests_word_by_word_are_measured_only_if_asked_for() -> None:
 
 
 def test_way_without_a_queue_is_measured_once_for_each_size() -> None:
-    found = [(task.way.name, task.queue_depth) for task in tasks_of(IoOptions(sizes=("512",), depths=(2, 3)))]
-    assert found == [("ide-pio", 1), ("scsi", 2), ("scsi", 3), ("passthrough", 2), ("passthrough", 3)]
+    options = IoOptions(paths=("ide-dma", "scsi"), sizes=("512",), depths=(2, 3))
+    found = [(task.way.name, task.queue_depth) for task in tasks_of(options)]
+    assert found == [("ide-dma", 1), ("scsi", 2), ("scsi", 3)]
 
 
 def test_json_has_one_object_for_each_measurement(minihv: CommandLine) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from minihv.cli.compare import ways
-from minihv.cli.compare.ways import IDE_PIO, MICROKERNEL, PASSTHROUGH, SCSI, Task, Way, measure
+from minihv.cli.compare.ways import IDE_DMA, IDE_PIO, MICROKERNEL, PASSTHROUGH, SCSI, Task, Way, measure
 from minihv.errors import ConfigurationError, InternalError
 
 WORDS = 256
@@ -42,6 +42,12 @@ def test_each_word_of_a_sector_is_an_intercept_message() -> None:
     assert found.exits == 4 * found.intercept_messages  # the access, the gate, the answer, the HLT
     assert found.ring_changes == 2 * found.intercept_messages
     assert found.bytes_copied == found.requests * 512
+
+
+def test_transfer_by_dma_costs_the_same_whatever_its_size() -> None:
+    small, large = (measure(task(IDE_DMA, size), nothing) for size in (512, 65536))
+    assert small.exits_per_request == large.exits_per_request == 4 * 16
+    assert large.bytes_copied == large.requests * 65536
 
 
 @pytest.mark.parametrize("way", SYNTHETIC, ids=lambda way: way.name)
