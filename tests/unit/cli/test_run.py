@@ -432,6 +432,20 @@ def test_guest_has_the_disks_that_it_is_given(minihv: CommandLine, tmp_path: Pat
         assert disk.next_data(0) == 0
 
 
+def test_guest_has_a_disk_behind_vmbus(minihv: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "a.vhd"
+    make_dynamic(path, 1 << 20)
+    done = minihv("run", "25_scsi", "--disk", f"{path}:scsi", "--disk-limits", "shipped", "--json")
+    assert done.status == 0 and "15 held, 0 failed" in json.loads(done.out)["console"]
+
+
+def test_limits_of_disks_that_nobody_knows_are_refused(minihv: CommandLine) -> None:
+    for name, end in (("shiped", ", did you mean 'shipped'?"), ("many", ": write --disk-limits shipped.")):
+        done = minihv("run", "25_scsi", "--disk-limits", name)
+        said = f"minihv: Limits of disks are announced or shipped, not {name!r}{end}\n"
+        assert (done.status, done.err) == (2, said)
+
+
 def test_disk_without_a_parent_is_refused(minihv: CommandLine, tmp_path: Path) -> None:
     done = minihv("run", "24_ide", "--no-parent", "--disk", tmp_path / "a.vhd")
     assert (done.status, done.err) == (

@@ -1,11 +1,14 @@
 """VMBus in the parent: what a child says reaches its own server, and what that wants is done."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from parent_machines import CHILD_BYTES, NEEDS_COMPILER, booted, echo_child, needs_calls
 
+from minihv.devices.synthetic.scsi_controller import ScsiController
 from minihv.devices.synthetic.service import Packet, Refusal, Service
+from minihv.devices.synthetic.storage import Storage
 from minihv.hypervisor.states import VpState
 from minihv.parent.children import Child
 from minihv.parent.partition import ParentPartition
@@ -38,6 +41,24 @@ def test_ports_of_a_child_are_there_before_it_runs(parent: ParentPartition) -> N
     assert ports.find(1, child.id) is not None and ports.find(child.id, 0x100) is not None
     assert ports.find(child.id, 0x200) is not None
     assert sorted(bus.flags) == [1, 2, 3, 4, 5, 6] and not bus.server.actions
+
+
+def sub_channels_of(bus: ChildBus, service: Service) -> list[int]:
+    """Numbers of the channels that ``service`` has on its bus."""
+    return [one.offer.sub_channel for one in bus.server.channels if one.offer.instance == service.instance]
+
+
+def test_sub_channels_are_offered_and_taken_back_as_their_service_wishes(parent: ParentPartition) -> None:
+    service = Storage(ScsiController(), UUID(int=7))
+    child = parent.create_child("silent", CHILD_BYTES, start=False, services=[service])
+    bus = parent.bus_of(child)
+    assert sub_channels_of(bus, service) == [0]
+    for wanted in (3, 0, 1):
+        service._set_sub_channels(wanted)
+        parent.vmbus.attend(bus)
+        parent.settle()
+        assert sub_channels_of(bus, service) == list(range(wanted + 1))
+    assert len(bus.services) == len(bus.flags) == 8 and not service.offers_changed
 
 
 def test_child_finds_services_that_are_its_own(parent: ParentPartition) -> None:

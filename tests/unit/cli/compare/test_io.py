@@ -42,8 +42,10 @@ def made_up(task: Task, seconds: float = 1.0) -> Measured:
 
 REFUSALS = {
     ("--rounds", "0"): "A comparison takes at least one round, not 0: leave --rounds out for 3.",
-    ("--path", "scsy"): "A way to a disk is one of ide-pio, ide-dma, scsi, passthrough, not 'scsy', did you mean "
-    "'scsi'?",
+    (
+        "--path",
+        "scsy",
+    ): "A way to a disk is one of ide-pio, ide-dma, scsi, passthrough, not 'scsy', did you mean 'scsi'?",
     ("--size", "100"): "A request is of whole sectors, 512 bytes to 1 MiB, not 100 bytes: write 4K.",
     ("--size", "2M"): "A request is of whole sectors, 512 bytes to 1 MiB, not 2,097,152 bytes: write 4K.",
     ("--depth", "33"): "A queue holds 1 to 32 requests, not 33: write --depth 8.",
