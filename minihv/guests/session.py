@@ -209,6 +209,8 @@ def stop_reason(partition: Partition) -> tuple[str, str]:
         return "triple_fault", reasons
     if partition.is_shut_down:
         return "shutdown", partition.why
+    if partition.has_crashed:
+        return "crashed", partition.why
     hypervisor = partition.hypervisor
     if (
         VpState.READY in states

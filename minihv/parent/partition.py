@@ -21,13 +21,14 @@ from minihv.hypervisor.privileges import PARENT
 from minihv.machine import clock
 from minihv.machine.shadow import ShadowOptions
 from minihv.parent import calls, children
+from minihv.parent.buses import ChildBus
 from minihv.parent.child_memory import ChildRam
 from minihv.parent.children import Child, Plan
 from minihv.parent.gate import Gate, GateCall, GateCode
 from minihv.parent.offers import standard_services
 from minihv.parent.orders import Job, Orders, Steps
 from minihv.parent.vid import Vid
-from minihv.parent.vmbus_service import ChildBus, VmbusService
+from minihv.parent.vmbus_service import VmbusService
 from minihv.parent.worker import Workers
 from minihv.terms import LARGE_PAGE_BYTES, MIB, page_align_up
 
