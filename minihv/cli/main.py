@@ -109,6 +109,16 @@ def run(  # noqa: PLR0913 - one parameter for each option
         str,
         typer.Option(metavar="HOW", help="Disks behind a SCSI controller: announced (256) or shipped (64)."),
     ] = "announced",
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW", help="Devices are in the parent: microkernel; or in ring -1: monolithic."
+        ),
+    ] = None,
+    crash: Annotated[
+        str | None,
+        typer.Option(metavar="DEVICE@N", help="Have a device model crash at its N-th operation: ide@100."),
+    ] = None,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -133,6 +143,8 @@ def run(  # noqa: PLR0913 - one parameter for each option
         shutdown_after,
         tuple(disk or ()),
         disk_limits,
+        architecture,
+        crash,
     )
     raise typer.Exit(run_guest(options))
 

@@ -95,6 +95,7 @@ class Buses(ABC):
             known = {id(one) for one in bus.services.values()}
             for one in service.sub_channels:
                 if id(one) not in known:
+                    one.before = service.before
                     self.offer(bus, one)
             self._take_back(bus, service, relid)
         self.drain(bus)

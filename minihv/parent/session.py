@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from minihv.devices.crash import CrashSwitch
 from minihv.devices.synthetic.service import SECOND
 from minihv.devices.synthetic.shutdown import TIMEOUT_SECONDS, ShutdownOutcome
 from minihv.guests.image import Image
-from minihv.guests.session import GuestSession, Report
+from minihv.guests.session import CrashReport, GuestSession, Report
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.states import FOR_GOOD, VpState
 from minihv.machine import clock
 from minihv.machine.shadow import ShadowOptions
+from minihv.parent.blast import arm, report_crash
 from minihv.parent.buses import Buses, ChildBus
 from minihv.parent.children import Child
 from minihv.parent.disks import ANNOUNCED, Attached, ChildDisks, DiskLimits, DiskOption
@@ -34,6 +36,7 @@ class ChildSession(GuestSession, ABC):
     """
 
     child: Child
+    switch: CrashSwitch | None = None
 
     @property
     @abstractmethod
@@ -118,7 +121,21 @@ class ChildSession(GuestSession, ABC):
             child = next(one for one in report.partitions if one.id == self.child.id)
             report.stopped = child.stopped = self.child.stopped
             report.why = child.why = self.child.why
+        if self.switch is not None:
+            report.crash = self._crash_report(self.switch)
         return report
+
+    def crash(self, switch: CrashSwitch) -> None:
+        """Has a device of the guest crash.
+
+        Raises:
+            ConfigurationError: the guest has none of that name.
+        """
+        arm(switch, self.child, self.bus)
+        self.switch = switch
+
+    def _crash_report(self, switch: CrashSwitch) -> CrashReport:
+        return report_crash(switch, self.hypervisor)
 
 
 class ParentSession(ChildSession):
@@ -145,6 +162,9 @@ class ParentSession(ChildSession):
         )
         self.disks.power_on()
         return self.child.partition
+
+    def _crash_report(self, switch: CrashSwitch) -> CrashReport:
+        return report_crash(switch, self.hypervisor, self.parent)
 
     def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None) -> Report:
         """Runs until the guest stops, or for ``blocks`` blocks."""

@@ -7,6 +7,7 @@ Next: ``minihv.devices.emulated.ata_drive``
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from minihv.devices.emulated.ata_drive import AtaDrive, TaskFile
 from minihv.devices.emulated.port_bus import PortBus
@@ -30,6 +31,7 @@ class IdeChannel:
     """A channel with room for two disks. It is a ``Chip`` of eight ports; ``control`` is one of one."""
 
     drives: list[AtaDrive | None] = field(default_factory=lambda: [None, None])
+    name: ClassVar[str] = "ide"
     interrupt: bool = False
     """Whether a disk has said something that nobody has looked at."""
 
@@ -50,6 +52,11 @@ class IdeChannel:
     def selected(self) -> AtaDrive | None:
         """The disk that listens."""
         return self.drives[bool(self.task.device & Device.DEV)]
+
+    def power_on(self) -> None:
+        """Registers and disks are as they were when power came; what was written stays."""
+        self.task, self._control = TaskFile(), 0
+        self._reset()
 
     def _raise(self) -> None:
         self.interrupt = True
@@ -119,6 +126,7 @@ class ControlBlock:
     """The one port of the control block: the status without its effect, and device control."""
 
     channel: IdeChannel
+    name: ClassVar[str] = "ide"
 
     def read(self, _register: int, _byte_count: int, /) -> int:
         """Alternate status: the interrupt stays."""
