@@ -391,6 +391,24 @@ def paging(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(compare_paging(options))
 
 
+@compare.command()
+def architecture(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GUEST]...", help="ELF files or built-in programs; without any, three."),
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number, help="Runs in each architecture, in turns.")
+    ] = 3,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Compare devices in the parent with devices in ring -1: costs, sizes, crashes."""
+    from minihv.cli.compare.architecture import ArchitectureOptions, compare_architecture
+
+    raise typer.Exit(compare_architecture(ArchitectureOptions(tuple(names or ()), rounds, as_json, plain)))
+
+
 def main() -> None:
     """The entry point: a refusal is one sentence on standard error, and status 2; a bug, 70."""
     prepare_streams()

@@ -141,12 +141,26 @@ def compare(guests: Sequence[str], modes: Sequence[Mode], effort: Effort) -> Ite
 
 def apart(guest: str, mode: Mode, blocks: int | None) -> Sample:
     """A run in a process of its own."""
+    content = handed_over(
+        f"{guest} under {mode}", lambda beat: msgspec.json.encode(take(guest, mode, blocks, beat))
+    )
+    return msgspec.json.decode(content, type=Sample)
+
+
+def handed_over(what: str, make: Callable[[Beat], bytes]) -> bytes:
+    """What ``make`` returns in a process of its own.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C.
+        ConfigurationError: it refused.
+        InternalError: its process did not end well.
+    """
     interrupts: list[bool] = []
     with TemporaryFile() as handed:
 
         def work(beat: Beat) -> int:
             try:
-                handed.write(msgspec.json.encode(take(guest, mode, blocks, beat)))
+                handed.write(make(beat))
                 return 0
             except MinihvError as refusal:
                 handed.write(str(refusal).encode())
@@ -167,10 +181,10 @@ def apart(guest: str, mode: Mode, blocks: int | None) -> Sample:
         raise InternalError(content.decode())
     if status:
         raise InternalError(
-            f"A run must end well, and that of {guest} under {mode} ended its process with status {status}: "
+            f"A run must end well, and that of {what} ended its process with status {status}: "
             "please report it."
         )
-    return msgspec.json.decode(content, type=Sample)
+    return content
 
 
 def take(guest: str, mode: Mode, blocks: int | None, beat: Beat) -> Sample:
