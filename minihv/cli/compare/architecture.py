@@ -6,8 +6,8 @@ Next: ``minihv.cli.compare.blast_radius``
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from functools import partial
+from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
@@ -250,8 +250,8 @@ def sizes() -> Iterator[str]:
     totals = {name: sum(parts.values()) for name, parts in deadly_lines().items()}
     yield (
         f"Ring -1 is {inside['microkernel']:,} lines as a microkernel and {inside['monolithic']:,} as a "
-        f"monolith; with ring 0 of the parent, {totals['microkernel']:,} lines of a microkernel can end every "
-        f"child, against {totals['monolithic']:,}."
+        f"monolith; with ring 0 of the parent, {totals['microkernel']:,} lines of a microkernel can end "
+        f"every child, against {totals['monolithic']:,}."
     )
 
 

@@ -462,7 +462,8 @@ def test_architecture_that_does_not_exist_is_refused(minihv: CommandLine) -> Non
     done = minihv("run", "20_echo", "--architecture", "hybrid")
     assert (done.status, done.err) == (
         2,
-        "minihv: An architecture is microkernel or monolithic, not 'hybrid': write --architecture monolithic.\n",
+        "minihv: An architecture is microkernel or monolithic, not 'hybrid': write --architecture "
+        "monolithic.\n",
     )
 
 

@@ -1,4 +1,4 @@
-"""``minihv compare architecture``: both run, what is counted is told, and the verdict is made of the numbers."""
+"""``minihv compare architecture``: both run, and the verdict is made of what is counted."""
 
 import json
 
@@ -42,8 +42,8 @@ def test_verdict_of_a_crash_says_who_is_alive() -> None:
     blast = Blast(architecture="microkernel", crash=crash, finished=["child 1"])
     assert alive(blast) == "1 of 3"
     assert list(who_dies([blast])) == [
-        "A crash of ide in ring 3 of the parent (microkernel) leaves 1 of 3 children alive, 1 of which end as "
-        "they wanted to; workers started anew: 1."
+        "A crash of ide in ring 3 of the parent (microkernel) leaves 1 of 3 children alive, 1 of which "
+        "end as they wanted to; workers started anew: 1."
     ]
 
 
