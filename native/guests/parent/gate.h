@@ -20,7 +20,8 @@ enum gate_code {
 
 // What all but INTERCEPT and LOG answer: whether the desk holds an order.
 enum gate_answer { GATE_NOTHING = 0, GATE_ORDER_WAITS = 1 };
-static const uint64_t GATE_CRASHED = UINT64_C(1) << 33; // a device model went wrong, and so does its caller
+static const uint64_t GATE_CRASHED = UINT64_C(1)
+                                     << 33; // a device model went wrong, and so does its caller
 
 // What is said at HELLO.
 struct hello {

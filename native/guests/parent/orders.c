@@ -33,7 +33,8 @@ static uint64_t carry_out(const struct order *order)
     }
 }
 
-// What a wild pointer of a driver in ring 0 does: nobody is below to end it but the exception handler.
+// What a wild pointer of a driver in ring 0 does: nobody is below to end it but the exception
+// handler.
 static void crash(void)
 {
     *(volatile uint64_t *)UINT64_C(0xFFFF800000000000);

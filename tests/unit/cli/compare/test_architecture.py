@@ -48,7 +48,7 @@ def test_verdict_of_a_crash_says_who_is_alive() -> None:
 
 
 def test_both_architectures_run_and_are_told(minihv: CommandLine) -> None:
-    done = minihv("compare", "architecture", "25_scsi", "--rounds", 1, "--json")
+    done = minihv("compare", "architecture", "25_scsi", "--rounds", "1", "--json")
     found = json.loads(done.out)
     micro, mono = found["runs"]
     assert done.status == 0 and micro["console"] == mono["console"]
@@ -60,7 +60,7 @@ def test_both_architectures_run_and_are_told(minihv: CommandLine) -> None:
 
 @pytest.mark.parametrize("rounds", [0, -1])
 def test_no_rounds_are_refused(minihv: CommandLine, rounds: int) -> None:
-    done = minihv("compare", "architecture", "--rounds", rounds)
+    done = minihv("compare", "architecture", "--rounds", str(rounds))
     assert (done.status, done.err) == (
         2,
         f"minihv: A comparison takes at least one round, not {rounds}: leave --rounds out for 3.\n",
