@@ -1,9 +1,7 @@
 """What the book says of the package comes from the package: floors, sizes, simplifications, modules."""
 
 import ast
-import io
 import re
-import tokenize
 import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -12,6 +10,9 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from minihv.cli.compare.lines_of_code import c_lines
+from minihv.cli.compare.lines_of_code import python_lines as code_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "minihv"
@@ -39,40 +40,6 @@ def labelled(text: str, label: str) -> str | None:
     """What ``text`` says after ``label``, on one line; a labelled line goes on where the next is indented."""
     found = re.search(rf"^{label}: (.*(?:\n[ \t]+\S.*)*)", text, re.MULTILINE)
     return " ".join(found[1].split()) if found else None
-
-
-def code_lines(module: Path) -> int:
-    """The lines of Python in ``module`` that are neither blank, nor comment, nor docstring."""
-    source = module.read_text()
-    docstrings = {
-        line
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
-    silent = {
-        tokenize.COMMENT,
-        tokenize.NL,
-        tokenize.NEWLINE,
-        tokenize.INDENT,
-        tokenize.DEDENT,
-        tokenize.ENDMARKER,
-    }
-    lines = {
-        line
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type not in silent
-        for line in range(token.start[0], token.end[0] + 1)
-    }
-    return len(lines - docstrings)
-
-
-def c_lines(file: Path) -> int:
-    """The lines of C in ``file`` that are neither blank nor comment."""
-    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", file.read_text(), flags=re.DOTALL)
-    return sum(1 for line in text.splitlines() if line.strip())
 
 
 def floors() -> list[list[str]]:

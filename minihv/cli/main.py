@@ -115,6 +115,16 @@ def run(  # noqa: PLR0913 - one parameter for each option
         bool,
         typer.Option("--pace", help="While all VPs idle, let time pass no faster than the host's clock."),
     ] = False,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW", help="Devices are in the parent: microkernel; or in ring -1: monolithic."
+        ),
+    ] = None,
+    crash: Annotated[
+        str | None,
+        typer.Option(metavar="DEVICE@N", help="Have a device model crash at its N-th operation: ide@100."),
+    ] = None,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -140,6 +150,8 @@ def run(  # noqa: PLR0913 - one parameter for each option
         tuple(disk or ()),
         disk_limits,
         pace,
+        architecture,
+        crash,
     )
     raise typer.Exit(run_guest(options))
 
@@ -399,6 +411,10 @@ def compare_ways(  # noqa: PLR0913 - one parameter for each option
         list[int] | None,
         typer.Option("--depth", metavar="N", help="Requests on their way at once: 1 to 32; again."),
     ] = None,
+    architectures: Annotated[
+        list[str] | None,
+        typer.Option("--architecture", metavar="HOW", help="As in `run`; both unless one is named."),
+    ] = None,
     rounds: Annotated[
         int, typer.Option(metavar="N", parser=whole_number, help="Runs of each kind, in turns.")
     ] = 3,
@@ -421,6 +437,7 @@ def compare_ways(  # noqa: PLR0913 - one parameter for each option
         tuple(paths or ()),
         tuple(sizes or ()),
         tuple(depths or ()),
+        tuple(architectures or ()),
         rounds,
         everything,
         timeline,
@@ -428,6 +445,24 @@ def compare_ways(  # noqa: PLR0913 - one parameter for each option
         plain,
     )
     raise typer.Exit(compare_io(options))
+
+
+@compare.command()
+def architecture(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GUEST]...", help="ELF files or built-in programs; without any, three."),
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number, help="Runs in each architecture, in turns.")
+    ] = 3,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Compare devices in the parent with devices in ring -1: costs, sizes, crashes."""
+    from minihv.cli.compare.architecture import ArchitectureOptions, compare_architecture
+
+    raise typer.Exit(compare_architecture(ArchitectureOptions(tuple(names or ()), rounds, as_json, plain)))
 
 
 def main() -> None:

@@ -17,20 +17,24 @@ from minihv.cli.output import Progress, harmless, is_plain, print_json, print_ta
 from minihv.cli.pace import Pace
 from minihv.cli.top.orders import OrderTaker
 from minihv.cli.top.publisher import Publisher, view_session
+from minihv.devices.crash import CrashSwitch
 from minihv.errors import ConfigurationError, nearest
-from minihv.guests.session import Counters, GuestSession, PartitionReport, Report
+from minihv.guests.session import Counters, CrashReport, GuestSession, PartitionReport, Report
 from minihv.hypervisor.tracing import vector_name
 from minihv.machine.processor import PagingMode
 from minihv.machine.shadow import ShadowOptions
 from minihv.paging.shadow import ShadowPolicy
 from minihv.paging.tlb_parts import TlbShape
 from minihv.parent.disks import ANNOUNCED, LIMITS, DiskLimits, DiskOption
-from minihv.parent.session import ParentSession
+from minihv.parent.monolith_session import MonolithicSession
+from minihv.parent.session import ChildSession, ParentSession
 from minihv.trace import TraceWriter
 
 SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 TLB = re.compile(r"(\d{1,7})x(\d{1,7})((?:,\w+=\d{1,7})*)")
 CACHES = ("pdes", "pdptes", "pml4es", "pml5es", "nested")
+MICROKERNEL = "microkernel"
+ARCHITECTURES: dict[str, type[ChildSession]] = {MICROKERNEL: ParentSession, "monolithic": MonolithicSession}
 LONGEST_RUN = 1_000_000
 """In seconds of virtual time."""
 LARGE_PAGES = ("keep", "split")
@@ -60,6 +64,8 @@ class RunOptions:
     disks: tuple[str, ...] = ()
     disk_limits: str = ANNOUNCED.name
     pace: bool = False
+    architecture: str | None = None
+    crash: str | None = None
 
 
 def parse_size(text: str) -> int:
@@ -84,6 +90,7 @@ def run_guest(options: RunOptions) -> int:
         )
     check_shutdown(options)
     check_disks(options)
+    check_architecture(options)
     return contained(lambda beat: perform(options, beat))
 
 
@@ -132,7 +139,14 @@ def begin(options: RunOptions, trace: TraceWriter | None) -> GuestSession:
         return GuestSession(options.guest, **machine)
     disks = [DiskOption.parse(text) for text in options.disks]
     limits = disk_limits(options.disk_limits)
-    session = ParentSession(options.guest, disks=disks, limits=limits, **machine)
+    kind = ARCHITECTURES[options.architecture or MICROKERNEL]
+    session = kind(options.guest, disks=disks, limits=limits, **machine)
+    if options.crash is not None:
+        try:
+            session.crash(CrashSwitch.parse(options.crash))
+        except ConfigurationError:
+            session.close()
+            raise
     if options.shutdown_after is not None:
         session.shut_down_after(options.shutdown_after)
     return session
@@ -145,6 +159,29 @@ def check_disks(options: RunOptions) -> None:
             "It is the parent that has the disks of its children, and --no-parent leaves none: leave out one "
             "of both."
         )
+
+
+def check_architecture_name(name: str) -> None:
+    """Refuses a name that no architecture has."""
+    if name not in ARCHITECTURES:
+        raise ConfigurationError(
+            f"An architecture is microkernel or monolithic, not {name!r}"
+            f"{nearest(name, ARCHITECTURES) or ': write --architecture monolithic.'}"
+        )
+
+
+def check_architecture(options: RunOptions) -> None:
+    """Refuses an architecture that does not exist, and any, or a crash, for a guest without devices."""
+    name = options.architecture
+    if name is not None:
+        check_architecture_name(name)
+    if not options.parent and (name is not None or options.crash is not None):
+        raise ConfigurationError(
+            "An architecture says who has the devices of a guest, and --no-parent leaves it without any: "
+            "leave out one of both."
+        )
+    if options.crash is not None:
+        CrashSwitch.parse(options.crash)
 
 
 def disk_limits(name: str) -> DiskLimits:
@@ -288,6 +325,8 @@ def show(report: Report, *, plain: bool) -> None:
     """What was counted, for people."""
     status = "" if report.exit_status is None else f", status {report.exit_status}"
     print(f"\n{report.guest}: {report.stopped}{status} ({report.why})")
+    if report.crash is not None:
+        print("\n".join(crash_lines(report.crash)))
     print_table("Exits to ring -1", ("exit", "count"), exit_rows(report.counters), plain=plain)
     print_table("Counted", ("what", "count"), counted_rows(report.counters), plain=plain)
     if report.tlb is not None:
@@ -296,6 +335,20 @@ def show(report: Report, *, plain: bool) -> None:
     if len(report.partitions) > 1:
         rows = [partition_row(one) for one in report.partitions]
         print_table("All partitions", PARTITION_COLUMNS, rows, plain=plain)
+
+
+PLACES = {-1: "in ring -1", 0: "in ring 0 of the parent", 3: "in ring 3 of the parent"}
+
+
+def crash_lines(crash: CrashReport) -> list[str]:
+    """The crash of a device model in sentences."""
+    if crash.ring is None:
+        return [f"crash of {crash.device}: none, {crash.what}"]
+    return [
+        f"crash of {crash.device} at operation {crash.at}, {PLACES[crash.ring]}: {crash.what}",
+        f"died: {', '.join(crash.died)}; workers started anew: {crash.restarts}",
+        f"went on: {', '.join(crash.went_on) or 'nobody'}",
+    ]
 
 
 def partition_row(one: PartitionReport) -> tuple[object, ...]:

@@ -61,6 +61,22 @@ class PartitionReport(msgspec.Struct, kw_only=True):
     counters: Counters
 
 
+class CrashReport(msgspec.Struct, kw_only=True):
+    """A device model that was to crash at operation ``at``: what it executed, who died, and who went on."""
+
+    device: str
+    at: int
+    operations: int
+    """How often it was used until it crashed, or in all."""
+    ring: int | None = None
+    """Where it crashed: ring -1, or ring 0 or 3 of the parent; null: it did not."""
+    what: str = ""
+    died: list[str] = []
+    went_on: list[str] = []
+    restarts: int = 0
+    """Workers that were started in place of one that died."""
+
+
 class Report(msgspec.Struct, kw_only=True):
     """A run: what stopped the guest, what it printed, and all that was counted of it.
 
@@ -75,6 +91,7 @@ class Report(msgspec.Struct, kw_only=True):
     counters: Counters
     tlb: TlbCounters | None
     partitions: list[PartitionReport]
+    crash: CrashReport | None = None
 
 
 class GuestSession:
@@ -214,6 +231,8 @@ def stop_reason(partition: Partition) -> tuple[str, str]:
         return "triple_fault", reasons
     if partition.is_shut_down:
         return "shutdown", partition.why
+    if partition.has_crashed:
+        return "crashed", partition.why
     hypervisor = partition.hypervisor
     if (
         VpState.READY in states

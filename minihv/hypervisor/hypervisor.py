@@ -12,6 +12,7 @@ from typing import Any
 from minihv.errors import ConfigurationError, InternalError
 from minihv.hypervisor import msrs, startup
 from minihv.hypervisor.alarms import NEVER, Alarms
+from minihv.hypervisor.device_models import ModelCrash
 from minihv.hypervisor.exits import TABLE
 from minihv.hypervisor.partition import Partition
 from minihv.hypervisor.pool import MemoryPool
@@ -222,8 +223,18 @@ class Hypervisor:
         """Runs until nothing can make a VP ready, or for ``blocks`` blocks in all. How many were used.
 
         While all VPs idle, virtual time skips to the next alarm; one that wakes nobody is counted as a block.
-        ``progress`` is called between rounds with the blocks used so far.
+        ``progress`` is called between rounds with the blocks used so far. A device model that crashes in
+        ring -1 ends the machine.
         """
+        try:
+            return self._rounds(blocks, progress)
+        except ModelCrash as crash:
+            self._running = None
+            for partition in self.partitions.values():
+                partition.crash(f"ring -1 has crashed: {crash}")
+            return 0
+
+    def _rounds(self, blocks: int | None, progress: Callable[[int], None] | None) -> int:
         used, self._running = 0, None
         while (blocks is None or used < blocks) and not self._arrived:
             self.alarms.go_off(self.scheduler.now)

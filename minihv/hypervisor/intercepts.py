@@ -14,6 +14,7 @@ answered by then, by setting registers. RIP too is the parent's to advance.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from minihv.hypervisor import device_models
 from minihv.hypervisor.states import Suspension
 from minihv.hypervisor.synic import Message
 from minihv.spec.bits import Layout
@@ -95,7 +96,15 @@ class Intercepts:
 
 
 def forward(hypervisor: "Hypervisor", vp: "VirtualProcessor", kind: MessageType, payload: Layout) -> bool:
-    """Tells the parent, and suspends ``vp``. False: there is no parent that can be told."""
+    """Tells the parent, and suspends ``vp``. False: there is no parent that can be told.
+
+    But where the devices are in ring -1 they answer at once, and ``vp`` goes on.
+    """
+    models = vp.partition.models
+    if models is not None:
+        deliver_again(vp)
+        device_models.answer(hypervisor, vp, models, kind, bytes(payload))
+        return True
     parent = hypervisor.partitions.get(vp.partition.parent_id)
     if parent is None or not parent.vps:
         return False
@@ -104,12 +113,17 @@ def forward(hypervisor: "Hypervisor", vp: "VirtualProcessor", kind: MessageType,
         return False
     if vp.synic.tell is not None:
         vp.synic.tell("intercept", kind.name, {"type": int(kind), "to_partition": parent.id})
-    interrupted = Event(vp.control.exit_interrupt_info)
-    if interrupted.valid:  # it was on its way to a handler: it is delivered again
-        vp.control.event_injection = int(interrupted)
+    deliver_again(vp)
     vp.suspend(Suspension.INTERCEPT)
     vp.why = f"VP {vp.index} waits for partition {parent.id} to answer {kind.name}"
     return True
+
+
+def deliver_again(vp: "VirtualProcessor") -> None:
+    """An event that was on its way to a handler when ``vp`` exited comes once more."""
+    interrupted = Event(vp.control.exit_interrupt_info)
+    if interrupted.valid:
+        vp.control.event_injection = int(interrupted)
 
 
 def tell_of_port(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from minihv.hypervisor import cpuid
+from minihv.hypervisor.device_models import DeviceModels
 from minihv.hypervisor.gpa_space import GpaSpace
 from minihv.hypervisor.intercepts import Intercepts
 from minihv.hypervisor.pool import FrameSource, MachineFrames, MemoryPool
@@ -71,8 +72,12 @@ class Partition:
         self.created_at: int = 0
         self.exit_status: int | None = None
         self.why = ""
+        self.has_crashed = False
+        """Whether it ended because of somebody else."""
         self.service_gate: ServiceGate | None = None
         """Takes a VMMCALL, from any ring, before it is a hypercall. Only the parent partition has one."""
+        self.models: DeviceModels | None = None
+        """Its devices, where they are in ring -1; None: its parent emulates them."""
         self._hypervisor = hypervisor
         self._hypercall_spa: Spa | None = None
         self._cpuid: Any = None
@@ -160,9 +165,17 @@ class Partition:
         self.shadow = ShadowTables(self._hypervisor.processor, second, base, count, options)
 
     def shut_down(self, status: int, why: str) -> None:
-        """Ends the partition; its VPs never run again."""
+        """Ends the partition; its VPs never run again, nor do those of its children."""
         self.exit_status = status
         self.why = why
+        for child in self._hypervisor.partitions.values():
+            if child.parent_id == self.id and not child.has_stopped:
+                child.crash(f"partition {self.id}, its parent, has ended: {why}")
+
+    def crash(self, why: str) -> None:
+        """Ends the partition because what it stands on is gone, if it has not ended yet."""
+        if not self.has_stopped:
+            self.has_crashed, self.why = True, why
 
     def set_hypercall_page(self, gpa: Gpa | None) -> None:
         """Lays the hypercall page over the guest's page at ``gpa``, or takes it away.
@@ -181,8 +194,8 @@ class Partition:
 
     @property
     def has_stopped(self) -> bool:
-        """Whether none of its VPs may run again: it was shut down, or one of them met a triple fault."""
-        if self.exit_status is not None or self.state is PartitionState.FINALIZED:
+        """Whether none of its VPs may run again: it was shut down, crashed, or one met a triple fault."""
+        if self.exit_status is not None or self.has_crashed or self.state is PartitionState.FINALIZED:
             return True
         for vp in self.vps:  # noqa: SIM110 - every turn asks, and a generator costs as much as ten VPs
             if vp.state is VpState.TRIPLE_FAULT:

@@ -12,6 +12,7 @@ its own. Who makes them decides who may speak to whom::
     sender ──HvPostMessage(connection id)──> connection ──> port ──> SINT of a VP of the receiver
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,8 @@ class Port:
     post_count: int = 0
     """Messages that it took since it was made."""
     is_deleted: bool = False
+    sink: Callable[[bytes], object] | None = None
+    """Takes messages, and signals as empty ones, of a port that leads into ring -1 and to no SINT."""
     buffers: Buffers = field(default_factory=lambda: Buffers(BUFFERS_OF_PORT))
 
 
@@ -109,11 +112,13 @@ class Ports:
         port = self._led_to(sender, connection_id, PortType.MESSAGE)
         if isinstance(port, Status):
             return port
-        target = receiver(port)
+        target = receiver(port) if port.sink is None else None
         if isinstance(target, Status):
             return target
         if sender.synic.tell is not None:
             sender.synic.tell("message", "posted", {"connection": connection_id, "type": kind})
+        if target is None:
+            return pour(port, payload)
         status = target.synic.post(port.sint, Message(kind, port.id, payload), port.buffers)
         port.post_count += status is Status.SUCCESS
         return status
@@ -125,6 +130,8 @@ class Ports:
             return port
         if flag >= port.flag_count:
             return Status.INVALID_PARAMETER
+        if port.sink is not None:
+            return pour(port, b"")
         vps = port.partition.vps
         target = vps[port.vp_index] if port.vp_index < len(vps) else receiver(port)
         if isinstance(target, Status):
@@ -138,6 +145,14 @@ class Ports:
         if port is None:
             return Status.INVALID_CONNECTION_ID
         return Status.INVALID_PORT_ID if port.is_deleted or port.type is not kind else port
+
+
+def pour(port: Port, payload: bytes) -> Status:
+    """Ring -1 itself takes what was sent to ``port``."""
+    assert port.sink is not None
+    port.post_count += port.type is PortType.MESSAGE
+    port.sink(payload)
+    return Status.SUCCESS
 
 
 def receiver(port: Port) -> "VirtualProcessor | Status":

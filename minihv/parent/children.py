@@ -71,6 +71,8 @@ class Child:
     stopped: str = ""
     why: str = ""
     """Why it cannot go on, in a word and in a sentence, where its worker said so."""
+    restarts: int = 0
+    """How often it got a new worker because a device model crashed in the old one."""
     services: Any = field(default=None, repr=False)
 
     @property

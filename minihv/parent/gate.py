@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from minihv.errors import InternalError
+from minihv.hypervisor.device_models import ModelCrash
 
 if TYPE_CHECKING:
     from minihv.hypervisor.vp import VirtualProcessor
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 MAGIC = 0x4D48_0000_0000_0000
 CODE_BITS = 0xFFFF
 REFUSED = (1 << 64) - 1
+CRASHED = 1 << 33
+"""The device model that was asked crashed: whoever asked does what its ring must not, and ends by that."""
 MOST_BYTES = 1 << 16
 """Of an argument."""
 
@@ -76,6 +79,8 @@ class Gate:
         self.calls = dict.fromkeys(GateCode, 0)
         """How often each code was asked for, refusals aside."""
         self.is_serving = False
+        self.crashed_ring: int | None = None
+        """The ring that the last device model crashed in."""
         self._services: dict[int, Service] = {}
 
     def serve(self, code: GateCode, service: Service) -> None:
@@ -96,6 +101,9 @@ class Gate:
         self.is_serving = True
         try:
             return service(call)
+        except ModelCrash:
+            self.crashed_ring = int(vp.save_area.cpl)
+            return CRASHED
         except InternalError:
             raise
         except Exception as failure:

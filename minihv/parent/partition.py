@@ -21,13 +21,14 @@ from minihv.hypervisor.privileges import PARENT
 from minihv.machine import clock
 from minihv.machine.shadow import ShadowOptions
 from minihv.parent import calls, children
+from minihv.parent.buses import ChildBus
 from minihv.parent.child_memory import ChildRam
 from minihv.parent.children import Child, Plan
 from minihv.parent.gate import Gate, GateCall, GateCode
 from minihv.parent.offers import standard_services
 from minihv.parent.orders import Job, Orders, Steps
 from minihv.parent.vid import Vid
-from minihv.parent.vmbus_service import ChildBus, VmbusService
+from minihv.parent.vmbus_service import VmbusService
 from minihv.parent.worker import Workers
 from minihv.terms import LARGE_PAGE_BYTES, MIB, page_align_up
 
@@ -39,8 +40,8 @@ PAY_BYTES, PAY_PART = 1 * MIB, 256
 DOORBELL_VECTOR = 0x4F
 SLICE_BLOCKS = 20_000
 """The machine runs so many blocks between two looks at whether a job is done."""
-HELLO = struct.Struct("<QQQ")
-"""GPA of the desk, where RAM is free from, how many workers there can be."""
+HELLO = struct.Struct("<QQQQ")
+"""GPA of the desk, where RAM is free from, how many workers can be, GPA of the count of ring changes."""
 
 
 def parent_bytes(*children: int) -> int:
@@ -83,6 +84,11 @@ class ParentPartition:
         self.check()
 
     @property
+    def ring_changes(self) -> int:
+        """How often the parent went from ring 0 to 3 or back, as its kernel counts it."""
+        return int.from_bytes(self.partition.gpa_space.read(self._ring_changes_gpa, 8), "little")
+
+    @property
     def vid(self) -> Vid:
         """Whose memory is whose."""
         if self._vid is None:
@@ -98,8 +104,10 @@ class ParentPartition:
         """Refuses to go on with a parent that has ended.
 
         Raises:
-            InternalError: it has.
+            InternalError: it has, and no device model that was to crash in its ring 0 is the reason.
         """
+        if self.gate.crashed_ring == 0:
+            return
         if self.partition.has_stopped or self._vid is None:
             said = self.partition.console.decode("utf-8", "replace").strip() or self.vp.why or "no word"
             raise InternalError(f"The kernel of the parent partition has ended ({said}): please report it.")
@@ -211,7 +219,7 @@ class ParentPartition:
         self.vp.apic.request(DOORBELL_VECTOR, auto_eoi=True)
 
     def _hello(self, call: GateCall) -> int:
-        self.orders.desk_gpa, free_from, self.worker_count = HELLO.unpack(call.read())
+        self.orders.desk_gpa, free_from, self.worker_count, self._ring_changes_gpa = HELLO.unpack(call.read())
         self._vid = Vid(self.partition.gpa_space, free_from, self.partition.gpa_space.ram_bytes)
         return self.orders.place()
 

@@ -10,21 +10,19 @@ else is done by one job at a time, in order, because a message that finds no buf
 """
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
 
 from minihv.devices.synthetic.service import Service
-from minihv.devices.synthetic.shutdown import Shutdown, ShutdownAnswer, ShutdownOutcome
 from minihv.errors import ConfigurationError
 from minihv.parent import calls
 from minihv.parent import port_numbers as numbers
+from minihv.parent.buses import Buses, ChildBus
 from minihv.parent.child_memory import ChildRam
 from minihv.parent.children import Child, make
 from minihv.parent.gate import Gate, GateCall, GateCode
-from minihv.parent.orders import Job, Order, Orders, Result, Steps, Tick
+from minihv.parent.orders import Order, Orders, Result, Steps, Tick
 from minihv.spec.hypercalls import Status
-from minihv.spec.vmbus import CHANNEL_CONNECTIONS, PipeMode
+from minihv.spec.vmbus import CHANNEL_CONNECTIONS
 from minihv.vmbus.actions import ConnectEvent, DisconnectEvent, Post, SignalChannel, Trace
-from minihv.vmbus.offers import Offer
 from minihv.vmbus.server import VmbusServer
 
 SLOT_PAYLOAD, SLOT_SIZE_AT, SLOT_ORIGIN = 16, 4, slice(8, 16)
@@ -33,54 +31,12 @@ RETRY_100NS, MOST_TRIES = 100_000, 8
 
 After so many tries it waits until the child says something: one that sleeps for good wakes nobody.
 """
-MOST_TRACES = 1000
-"""Of one child; those of a flood are only counted."""
 BUSY = (Status.INSUFFICIENT_BUFFERS, Status.INSUFFICIENT_MEMORY)
 
 PARENT_ID = 1
 
 
-@dataclass
-class ChildBus:
-    """The bus of one child: its server, its services, and the flags that its channels have in the parent."""
-
-    child: Child
-    server: VmbusServer
-    services: dict[int, Service] = field(default_factory=dict)
-    """By the relid of their channel."""
-    flags: dict[int, int] = field(default_factory=dict)
-    """By relid: which event flag of the parent says that the channel was signalled."""
-    traces: list[Trace] = field(default_factory=list)
-    traced: int = 0
-    """Rules that the child broke."""
-    refused: int = 0
-    """Messages and signals that it could not take."""
-    tries: int = 0
-    """How often the message that is next found no buffer."""
-    retry_at: int | None = None
-    pump: Job | None = None
-    """What does the actions now."""
-    is_closed: bool = False
-
-    @property
-    def must_wait(self) -> bool:
-        """Whether nothing can be done for the child now."""
-        return self.tries > 0 or (self.pump is not None and not self.pump.is_done)
-
-    def try_again(self) -> None:
-        """The child did something, or time has passed: its message may find a buffer."""
-        self.tries, self.retry_at = 0, None
-
-    @property
-    def due_100ns(self) -> int | None:
-        """When something depends on time; nothing does for a child that has stopped."""
-        if self.is_closed or self.child.partition.has_stopped:
-            return None
-        times = [service.due_100ns for service in self.services.values()]
-        return min((time for time in (*times, self.retry_at) if time is not None), default=None)
-
-
-class VmbusService:
+class VmbusService(Buses):
     """The buses of all children. ``now`` is the time in units of 100 ns; ``offers`` go to each child."""
 
     def __init__(
@@ -90,9 +46,8 @@ class VmbusService:
         now: Callable[[], int],
         offers: Callable[[Child], Iterable[Service]],
     ) -> None:
-        self.buses: dict[int, ChildBus] = {}
+        super().__init__(now)
         self._orders = orders
-        self._now = now
         self._offers = offers
         self._by_flag: dict[int, tuple[ChildBus, int]] = {}
         self._dues: dict[int, int] = {}
@@ -149,49 +104,6 @@ class VmbusService:
             yield calls.disconnect_port(PARENT_ID, numbers.message_connection(child, vp))
             yield calls.disconnect_port(PARENT_ID, numbers.event_connection(child, vp))
 
-    def offer(self, bus: ChildBus, service: Service) -> int:
-        """Offers a service to a child; the relid of its channel."""
-        if service.pipe_mode:
-            offer = Offer.pipe(service.interface, service.instance, PipeMode.MESSAGE)
-        else:
-            offer = Offer(service.interface, service.instance, sub_channel=service.sub_channel)
-        relid = bus.server.offer(offer, service)
-        bus.services[relid] = service
-        return relid
-
-    def attend(self, bus: ChildBus) -> None:
-        """A service of ``bus`` was told something from outside; what it wants is on its way.
-
-        Channels that it has besides its first are offered, and those that it has no more are taken back.
-        """
-        for relid, service in list(bus.services.items()):
-            if not service.offers_changed:
-                continue
-            service.offers_changed = False
-            known = {id(one) for one in bus.services.values()}
-            for one in service.sub_channels:
-                if id(one) not in known:
-                    self.offer(bus, one)
-            self._take_back(bus, service, relid)
-        self.drain(bus)
-
-    def _take_back(self, bus: ChildBus, service: Service, relid: int) -> None:
-        """Sub-channels of ``service`` that are not in its list any more are rescinded."""
-        kept = {id(service), *map(id, service.sub_channels)}
-        for number, one in list(bus.services.items()):
-            if number != relid and one.instance == service.instance and id(one) not in kept:
-                bus.server.rescind(number)
-
-    def shut_down(self, bus: ChildBus, reason: str, *, restart: bool = False) -> ShutdownAnswer:
-        """Asks the guest behind ``bus`` to end itself; what has come of it so far."""
-        service = next((one for one in bus.services.values() if isinstance(one, Shutdown)), None)
-        if service is None:
-            return ShutdownAnswer(ShutdownOutcome.NO_CONTACT)
-        self._tell_time(bus, [service])
-        answer = service.request(reason, restart=restart)
-        self.drain(bus)
-        return answer
-
     # What the kernel tells.
 
     def _message(self, call: GateCall) -> int:
@@ -230,11 +142,6 @@ class VmbusService:
                     self._start_pump(bus)
             self.drain(bus)
         return self._orders.place()
-
-    def _tell_time(self, bus: ChildBus, services: Iterable[Service]) -> None:
-        now = self._now()
-        for service in list(services):
-            service.tick(now)
 
     # What the servers want.
 
@@ -314,11 +221,6 @@ class VmbusService:
         if not bus.is_closed:
             yield calls.disconnect_port(bus.child.id, CHANNEL_CONNECTIONS | relid)
         del self._by_flag[flag]
-
-    def _note(self, bus: ChildBus, trace: Trace) -> None:
-        bus.traced += 1
-        if len(bus.traces) < MOST_TRACES:
-            bus.traces.append(trace)
 
     def _set_tick(self, bus: ChildBus) -> None:
         """The timer of the kernel is set for the first moment that something waits for."""

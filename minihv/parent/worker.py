@@ -11,12 +11,13 @@ worker cannot touch another child. After an answer without elements the VP stays
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from minihv.devices.emulated.port_bus import PortBus
 from minihv.parent.calls import register_element
 from minihv.parent.children import Child
 from minihv.parent.gate import REFUSED, Gate, GateCall, GateCode
-from minihv.parent.orders import Orders
+from minihv.parent.orders import Orders, StartWorker, Steps
 from minihv.spec.bits import Layout
 from minihv.spec.hypercalls import PendingInterruption, RegisterName
 from minihv.spec.intercepts import (
@@ -40,6 +41,9 @@ REPLY_ELEMENTS = 512 + 16
 ORDERS_WAIT = 1 << 32
 """In the answer of the gate, above the number of elements."""
 PENDING_EXCEPTION = 3
+WORKER_RING = 3
+MOST_RESTARTS = 3
+"""Of the worker of one child; after that the child is left without."""
 
 Values = dict[RegisterName, int]
 
@@ -136,11 +140,23 @@ ENDS: Mapping[int, tuple[type[Layout], Callable[..., str]]] = {
 """Messages after which a VP cannot go on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A worker did what ring 3 must not: the exception that ended it."""
+
+    child: int
+    vector: int
+    rip: int
+    cr2: int
+
+
 class Workers:
     """The logic of all workers. ``answered`` counts messages by their type."""
 
     def __init__(self, gate: Gate, orders: Orders, children: Mapping[int, Child]) -> None:
         self.answered: dict[int, int] = {}
+        self.deaths: list[Death] = []
+        self._gate = gate
         self._orders = orders
         self._children = children
         gate.serve(GateCode.INTERCEPT, self._intercept)
@@ -165,10 +181,21 @@ class Workers:
         said = call.read()
         number, vector, rip, cr2 = (int.from_bytes(said[at : at + 8], "little") for at in (0, 8, 16, 24))
         child = self._children.get(number)
-        if child is not None:
+        self.deaths.append(Death(number, vector, rip, cr2))
+        crashed, self._gate.crashed_ring = self._gate.crashed_ring == WORKER_RING, None
+        if child is not None and crashed and child.restarts < MOST_RESTARTS:
+            self._orders.submit(f"new worker of {child.name}", self._restart(child))
+        elif child is not None:
             child.stopped = "stuck"
             child.why = f"its worker met exception {vector} at RIP {rip:#x}, with CR2 {cr2:#x}"
         return self._orders.place()
+
+    def _restart(self, child: Child) -> Steps:
+        """A new worker, with chips as after power on; the kernel hands it what the old one left open."""
+        child.restarts += 1
+        child.plan.ports.power_on()
+        mailbox = yield StartWorker(child.id)
+        child.mailbox = mailbox.value
 
 
 def decide(child: Child, kind: int, payload: bytes) -> Values:

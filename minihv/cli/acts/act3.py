@@ -16,7 +16,6 @@ from minihv.cli.compare.timeline import column_of, life_of
 from minihv.cli.compare.ways import (
     GUEST,
     IDE_PIO,
-    MICROKERNEL,
     SCSI,
     Measured,
     Task,
@@ -27,6 +26,7 @@ from minihv.cli.compare.ways import (
     symbol,
 )
 from minihv.cli.narrator import Narrator
+from minihv.cli.run import MICROKERNEL
 from minihv.errors import InternalError
 from minihv.parent.disks import DiskOption
 from minihv.parent.session import ParentSession

@@ -11,17 +11,29 @@ from statistics import median
 
 from minihv.cli.compare.measure import in_a_process
 from minihv.cli.compare.timeline import check_timeline, write_timeline
-from minihv.cli.compare.ways import MICROKERNEL, SECTOR_BYTES, WAYS, Measured, Task, measure
+from minihv.cli.compare.ways import SECTOR_BYTES, WAYS, Measured, Task, measure
 from minihv.cli.contained import INTERRUPTED
 from minihv.cli.output import Progress, is_plain, print_json, print_table
-from minihv.cli.run import parse_size
+from minihv.cli.run import ARCHITECTURES, check_architecture_name, parse_size
 from minihv.errors import ConfigurationError, nearest
 from minihv.terms import MIB
 
+PLACES = {"microkernel": "parent", "monolithic": "ring -1"}
 SIZES, DEPTHS = (512, 4096, 64 << 10, MIB), (1, 4, 32)
 MOST_DEPTH = 32
 COLUMNS = (
-    *("way", "bytes", "depth", "requests", "exits", "a request", "messages", "interrupts", "switches"),
+    *(
+        "way",
+        "devices in",
+        "bytes",
+        "depth",
+        "requests",
+        "exits",
+        "a request",
+        "messages",
+        "interrupts",
+        "switches",
+    ),
     *("rings", "copied", "blocks child", "parent", "MB/s"),
 )
 
@@ -33,6 +45,7 @@ class IoOptions:
     paths: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
     depths: tuple[int, ...] = ()
+    architectures: tuple[str, ...] = ()
     rounds: int = 3
     all: bool = False
     timeline: Path | None = None
@@ -99,7 +112,7 @@ def tasks_of(options: IoOptions) -> Iterator[Task]:
         for way in ways:
             if size <= way.most_bytes or options.all or options.sizes:
                 for depth in depths if way.has_queue else [1]:
-                    yield Task(way, MICROKERNEL, size, depth)
+                    yield from (Task(way, one, size, depth) for one in architectures_of(options))
 
 
 def ways_of(options: IoOptions) -> tuple[str, ...]:
@@ -110,6 +123,13 @@ def ways_of(options: IoOptions) -> tuple[str, ...]:
                 f"A way to a disk is one of {', '.join(WAYS)}, not {name!r}{nearest(name, WAYS) or '.'}"
             )
     return options.paths or tuple(WAYS)
+
+
+def architectures_of(options: IoOptions) -> tuple[str, ...]:
+    """Who has the devices."""
+    for name in options.architectures:
+        check_architecture_name(name)
+    return options.architectures or tuple(ARCHITECTURES)
 
 
 def sizes_of(options: IoOptions) -> list[int]:
@@ -144,7 +164,7 @@ def show(results: Sequence[Measured], options: IoOptions) -> None:
         COLUMNS,
         rows,
         plain=is_plain(options.plain),
-        right=[False] + [True] * (len(COLUMNS) - 1),
+        right=[False, False] + [True] * (len(COLUMNS) - 2),
     )
     print("\n".join(verdict(results)))
 
@@ -152,7 +172,7 @@ def show(results: Sequence[Measured], options: IoOptions) -> None:
 def row(one: Measured) -> tuple[object, ...]:
     """One line of the table."""
     return (
-        *(one.path, one.request_bytes, one.queue_depth, one.requests, one.exits),
+        *(one.path, PLACES[one.architecture], one.request_bytes, one.queue_depth, one.requests, one.exits),
         *(f"{one.exits_per_request:,.1f}", one.intercept_messages, one.interrupts, one.world_switches),
         *(one.ring_changes, one.bytes_copied, one.blocks_child, one.blocks_parent),
         f"{one.mb_per_second:.3g}",
@@ -161,13 +181,15 @@ def row(one: Measured) -> tuple[object, ...]:
 
 def verdict(results: Sequence[Measured]) -> Iterator[str]:
     """How much less each synthetic way costs than each emulated one, at the same size."""
-    for size in sorted({one.request_bytes for one in results}):
-        here = [one for one in results if one.request_bytes == size]
+    shapes = sorted({(one.request_bytes, one.architecture) for one in results})
+    for size, architecture in shapes:
+        here = [one for one in results if (one.request_bytes, one.architecture) == (size, architecture)]
         for old in (one for one in here if not WAYS[one.path].has_queue):
             for new in (one for one in here if WAYS[one.path].has_queue):
                 fewer = old.exits_per_request / new.exits_per_request
                 faster = new.mb_per_second / old.mb_per_second
                 yield (
-                    f"{size:,} bytes: {new.path} at depth {new.queue_depth} takes {fewer:,.1f} times fewer "
-                    f"exits than {old.path}, and moves {faster:,.1f} times as much in the same time."
+                    f"{size:,} bytes, {architecture}: {new.path} at depth {new.queue_depth} takes {fewer:,.1f} "
+                    f"times fewer exits than {old.path}, and moves {faster:,.1f} times as much in the same "
+                    "time."
                 )

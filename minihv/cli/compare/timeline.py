@@ -11,7 +11,8 @@ from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from minihv.cli.compare.ways import GUEST, MICROKERNEL, Task, Way, hand_over, make_disk, symbol
+from minihv.cli.compare.ways import GUEST, Task, Way, hand_over, make_disk, symbol
+from minihv.cli.run import MICROKERNEL
 from minihv.errors import ConfigurationError
 from minihv.eyes.svg import box, document, line, text
 from minihv.hypervisor.hypervisor import Hypervisor

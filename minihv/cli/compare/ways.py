@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from minihv.cli.contained import Beat
+from minihv.cli.run import ARCHITECTURES
 from minihv.errors import ConfigurationError, InternalError
 from minihv.guests.session import report_partition
 from minihv.parent.disks import DiskOption
-from minihv.parent.gate import GateCode
-from minihv.parent.session import ParentSession
+from minihv.parent.session import ChildSession, ParentSession
 from minihv.storage.making import make_dynamic
 from minihv.terms import MIB, Gva
 from minihv.trace import Reader
@@ -25,7 +25,6 @@ GUEST = "29_io"
 PLAN = struct.Struct("<IIII")
 """What the guest's ``io_plan`` begins with: ways, bytes of a request, depth of the queue, requests."""
 SECTOR_BYTES, LEAST_DISK_BYTES = 512, MIB
-MICROKERNEL = "microkernel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +106,17 @@ class Tally:
     blocks_parent: int
 
     @classmethod
-    def of(cls, session: ParentSession) -> "Tally":
+    def of(cls, session: ChildSession) -> "Tally":
         """Now."""
+        parent = session.parent if isinstance(session, ParentSession) else None
         reports = [report_partition(one) for one in session.hypervisor.partitions.values()]
         child = next(one.counters for one in reports if one.id == session.partition.id)
         return cls(
             exits=sum(one.counters.exits_total for one in reports),
-            intercept_messages=sum(session.parent.workers.answered.values()),
+            intercept_messages=0 if parent is None else sum(parent.workers.answered.values()),
             interrupts=sum(one.counters.interrupts for one in reports),
             world_switches=sum(one.counters.world_switches for one in reports),
-            ring_changes=2 * session.parent.gate.calls[GateCode.INTERCEPT],
+            ring_changes=0 if parent is None else parent.ring_changes,
             bytes_copied=session.disks.moved_bytes,
             blocks_child=child.blocks,
             blocks_parent=sum(one.counters.blocks for one in reports) - child.blocks,
@@ -135,7 +135,8 @@ def measure(task: Task, beat: Beat, trace: Reader | None = None) -> Measured:
     """Boots the guest with a new disk, and counts between its marks."""
     with TemporaryDirectory(prefix="minihv-io-") as folder:
         path = make_disk(Path(folder), task)
-        with ParentSession(GUEST, disks=[DiskOption(path, task.way.controller)], trace=trace) as session:
+        kind = ARCHITECTURES[task.architecture]
+        with kind(GUEST, disks=[DiskOption(path, task.way.controller)], trace=trace) as session:
             hand_over(session, task)
             return count(session, task, beat)
 
@@ -151,14 +152,14 @@ def make_disk(folder: Path, task: Task) -> Path:
     return path
 
 
-def hand_over(session: ParentSession, task: Task, request_count: int | None = None) -> None:
+def hand_over(session: ChildSession, task: Task, request_count: int | None = None) -> None:
     """The guest's plan is that of ``task``, with another number of requests if one is given."""
     count = task.request_count if request_count is None else request_count
     plan = PLAN.pack(1 << task.way.number, task.request_bytes, task.queue_depth, count)
     session.partition.gpa_space.write(int(symbol(session, "io_plan")), plan)
 
 
-def symbol(session: ParentSession, name: str) -> Gva:
+def symbol(session: ChildSession, name: str) -> Gva:
     """Where something of the guest is."""
     found = session.image.symbols.get(name)
     if found is None:
@@ -166,12 +167,12 @@ def symbol(session: ParentSession, name: str) -> Gva:
     return found
 
 
-def count(session: ParentSession, task: Task, beat: Beat) -> Measured:
+def count(session: ChildSession, task: Task, beat: Beat) -> Measured:
     """Runs the guest to its end, and adds up what lies between its marks."""
     begin, end = symbol(session, "io_begin"), symbol(session, "io_end")
     tally, nanoseconds = Tally(*NOTHING), 0
     vp, run_to = session.partition.vps[0], session.hypervisor.run_to
-    session.parent.begin(session.child)
+    begin_child(session)
     while run_to(vp, begin, None, lambda _blocks: beat()):
         before, start = Tally.of(session), time.thread_time_ns()
         if not run_to(vp, end, None, lambda _blocks: beat()):
@@ -185,6 +186,12 @@ def count(session: ParentSession, task: Task, beat: Beat) -> Measured:
             f"{report.console.strip()[-200:]!r}."
         )
     return measured(task, tally, nanoseconds / 1e9)
+
+
+def begin_child(session: ChildSession) -> None:
+    """The guest runs when the machine does; a parent has to start it first."""
+    if isinstance(session, ParentSession):
+        session.parent.begin(session.child)
 
 
 def measured(task: Task, tally: Tally, seconds: float) -> Measured:

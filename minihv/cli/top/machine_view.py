@@ -130,6 +130,8 @@ def partition_state(partition: Partition) -> str:
     """In a word or two: what its VPs do, unless it has ended."""
     if partition.is_shut_down:
         return "shut down"
+    if partition.has_crashed:
+        return "crashed"
     states = [vp.state for vp in partition.vps]
     for state in STATES:
         if state in states:

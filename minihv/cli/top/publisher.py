@@ -21,7 +21,7 @@ from minihv.cli.top.machine_view import (
     virtual_time_ns,
 )
 from minihv.guests.session import GuestSession
-from minihv.parent.session import ParentSession
+from minihv.parent.session import ChildSession
 
 PERIOD_SECONDS = 0.1
 """So often a machine looks whether somebody asks; one that ends before the first time is never seen."""
@@ -45,9 +45,9 @@ def view_session(session: GuestSession) -> MachineView:
 
 def channels_of(session: GuestSession) -> Channels:
     """Where the channels of a session's partitions are found."""
-    if not isinstance(session, ParentSession):
+    if not isinstance(session, ChildSession):
         return no_channels
-    buses = session.parent.vmbus.buses
+    buses = session.vmbus.buses
     return lambda number: buses[number].server.channels if number in buses else ()
 
 

@@ -43,9 +43,13 @@ class BusMaster:
         self.channel, self._bus = channel, bus
         self.may_master = False
         self.on_interrupt: Callable[[bool], None] = lambda _level: None
+        channel.on_interrupt, channel.on_dma = self._hear, self.run
+        self.power_on()
+
+    def power_on(self) -> None:
+        """It is not started, and knows no table."""
         self._command, self._status, self._table = 0, 0, 0
         self._cursor = START
-        channel.on_interrupt, channel.on_dma = self._hear, self.run
 
     def read(self, register: int, byte_count: int, /) -> int:
         """IN: what is reserved reads as zeros, as do bytes behind the last register."""

@@ -8,6 +8,7 @@ Next: ``minihv.devices.emulated.ata_drive``
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from minihv.devices.emulated.ide_device import IdeDevice, TaskFile, nothing
 from minihv.devices.emulated.port_bus import PortBus
@@ -34,6 +35,7 @@ class IdeChannel:
     """
 
     drives: list[IdeDevice | None] = field(default_factory=lambda: [None, None])
+    name: ClassVar[str] = "ide"
     interrupt: bool = False
     """Whether a device has said something that nobody has looked at."""
     on_interrupt: Callable[[bool], None] = lambda _level: None
@@ -77,6 +79,11 @@ class IdeChannel:
         if line != self.line:
             self.line = line
             self.on_interrupt(line)
+
+    def power_on(self) -> None:
+        """Registers and devices are as they were when power came; what was written stays."""
+        self.tasks, self._control = (TaskFile(), TaskFile()), 0
+        self._reset()
 
     def read(self, register: int, byte_count: int, /) -> int:
         """IN from the command block. Reading the status takes the interrupt back."""
@@ -147,6 +154,7 @@ class ControlBlock:
     """The one port of the control block: the status without its effect, and device control."""
 
     channel: IdeChannel
+    name: ClassVar[str] = "ide"
 
     def read(self, _register: int, _byte_count: int, /) -> int:
         """Alternate status: the interrupt stays."""

@@ -8,6 +8,7 @@ Next: ``minihv.devices.emulated.bus_master``
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from minihv.devices.emulated.bus_master import BusMaster
 from minihv.devices.emulated.ide_channel import IdeChannel
@@ -80,6 +81,12 @@ class Block:
     """The ports of all engines, one behind the other."""
 
     masters: tuple[BusMaster, ...]
+    name: ClassVar[str] = "ide-dma"
+
+    def power_on(self) -> None:
+        """No engine is started."""
+        for master in self.masters:
+            master.power_on()
 
     def read(self, register: int, byte_count: int, /) -> int:
         """The engine's register."""

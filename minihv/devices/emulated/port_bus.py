@@ -6,8 +6,8 @@ Simplified: an access wider than its chip's register goes to the first one alone
 Next: ``minihv.devices.emulated.ide_channel``
 """
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol, runtime_checkable
 
 OPEN_BUS = 0xFFFF_FFFF
 """What a read finds where nobody answers."""
@@ -36,11 +36,23 @@ class Ram(Protocol):
         """Writes to pages that are RAM."""
 
 
+@runtime_checkable
+class Powered(Protocol):
+    """A chip with something to forget."""
+
+    def power_on(self) -> None:
+        """It is as it was when power came."""
+
+
 class PortBus:
-    """The chips of one machine, by their ports. ``ram`` is its memory, once it has some."""
+    """The chips of one machine, by their ports. ``ram`` is its memory, once it has some.
+
+    ``before`` is called with a chip that is about to answer.
+    """
 
     def __init__(self) -> None:
         self.ram: Ram | None = None
+        self.before: Callable[[Chip], None] | None = None
         self._chips: dict[int, list[tuple[Chip, int]]] = {}
         self._reserved: set[int] = set()
 
@@ -61,22 +73,38 @@ class PortBus:
         self._reserved.update(range(first, first + count))
 
     @property
+    def chips(self) -> list[Chip]:
+        """Every chip, once."""
+        return list({id(chip): chip for chips in self._chips.values() for chip, _ in chips}.values())
+
+    def power_on(self) -> None:
+        """All chips are as they were when power came."""
+        for chip in self.chips:
+            if isinstance(chip, Powered):
+                chip.power_on()
+
+    @property
     def ports(self) -> Iterator[int]:
         """The ports that somebody answers, or may answer some day."""
         yield from sorted(self._reserved.union(self._chips))
 
     def read(self, port: int, byte_count: int) -> int:
         """IN."""
-        found = self._chips.get(port)
-        value = OPEN_BUS
-        if found is not None:
-            chip, register = found[-1]
-            value = chip.read(register, byte_count)
+        found = self._find(port)
+        value = OPEN_BUS if found is None else found[0].read(found[1], byte_count)
         return value & (1 << 8 * byte_count) - 1
 
     def write(self, port: int, byte_count: int, value: int) -> None:
         """OUT."""
-        found = self._chips.get(port)
+        found = self._find(port)
         if found is not None:
-            chip, register = found[-1]
-            chip.write(register, byte_count, value & (1 << 8 * byte_count) - 1)
+            found[0].write(found[1], byte_count, value & (1 << 8 * byte_count) - 1)
+
+    def _find(self, port: int) -> tuple[Chip, int] | None:
+        """The chip in front at ``port``, and the number of its register."""
+        chips = self._chips.get(port)
+        if chips is None:
+            return None
+        if self.before is not None:
+            self.before(chips[-1][0])
+        return chips[-1]

@@ -8,7 +8,7 @@ Next: ``minihv.devices.synthetic.framing``
 
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Protocol
@@ -124,6 +124,8 @@ class Service(ABC):
     sub_channels: "tuple[Service, ...]" = ()
     """Those channels, for their owner to offer; ``offers_changed`` says that he has not looked yet."""
     offers_changed = False
+    before: Callable[["Service"], None] | None = None
+    """Called with the service when it has a packet, before it looks."""
 
     def __init__(self) -> None:
         self.channel: Channel | None = None
@@ -242,6 +244,8 @@ class Service(ABC):
 
     def _receive(self, packet: Packet) -> None:
         self.received_packets += 1
+        if self.before is not None:
+            self.before(self)
         refusal = self._take(packet) if packet.kind in self.kinds else Refusal.KIND
         if refusal is None:
             self._dropped_in_a_row = 0

@@ -20,12 +20,15 @@ enum gate_code {
 
 // What all but INTERCEPT and LOG answer: whether the desk holds an order.
 enum gate_answer { GATE_NOTHING = 0, GATE_ORDER_WAITS = 1 };
+static const uint64_t GATE_CRASHED = UINT64_C(1)
+                                     << 33; // a device model went wrong, and so does its caller
 
 // What is said at HELLO.
 struct hello {
     uint64_t desk;         // GPA of struct desk
     uint64_t free_from;    // RAM from here on is not the kernel's
     uint64_t worker_count; // workers that there can be
+    uint64_t ring_changes; // GPA of how often ring 0 was left and entered again, 8 bytes
 };
 
 // Asks for `code`; the argument is `byte_count` bytes at `argument`, which is its GPA too.

@@ -33,9 +33,16 @@ static uint64_t carry_out(const struct order *order)
     }
 }
 
+// What a wild pointer of a driver in ring 0 does: nobody is below to end it but the exception
+// handler.
+static void crash(void)
+{
+    *(volatile uint64_t *)UINT64_C(0xFFFF800000000000);
+}
+
 void orders_begin(uint64_t free_from)
 {
-    const struct hello hello = {(uint64_t)&desk, free_from, WORKER_COUNT};
+    const struct hello hello = {(uint64_t)&desk, free_from, WORKER_COUNT, (uint64_t)&ring_changes};
 
     orders_run(gate(GATE_HELLO, &hello, sizeof(hello)));
 }
@@ -51,4 +58,6 @@ void orders_run(uint64_t gate_answer)
             return;
         gate_answer = gate(silent ? GATE_NEXT_ORDER : GATE_ORDER_DONE, NULL, 0);
     }
+    if (gate_answer == GATE_CRASHED)
+        crash();
 }

@@ -53,6 +53,11 @@ worker_begin:                   // RBX: GPA of the mailbox, RBP: its bytes
     mov rdx, rbx
     mov r8, rbp
     vmmcall
+    mov rcx, 0x200000000        // GATE_CRASHED
+    cmp rax, rcx
+    je 2f
     mov rdi, rax
     jmp 1b
+2:  mov rax, [rbx]              // the device model went wrong: the mailbox is memory of the kernel
+    ud2
     .section .note.GNU-stack, "", @progbits

@@ -45,6 +45,7 @@ struct worker {
     struct intercept_queue waiting;
 };
 
+uint64_t ring_changes;
 static struct worker workers[WORKER_COUNT];
 static struct vp_area *area_of_vp;
 static uint64_t kernel_root;
@@ -217,8 +218,19 @@ static void on_death(struct worker *worker)
     const uint64_t death[4] = {worker->child, worker->frame->vector, worker->frame->rip,
                                read_cr2()};
 
+    struct synic_message unanswered = *(struct synic_message *)frame_of(worker, FRAME_MAILBOX);
+    struct intercept_queue waiting = worker->waiting;
+    const bool answered = !worker->answers;
+
+    worker->waiting = (struct intercept_queue){NULL, NULL};
     end_worker(worker);
     orders_run(gate(GATE_WORKER_DIED, death, sizeof(death)));
+    struct worker *heir = worker_of(death[0]);
+    if (heir != NULL && !answered && !intercept_put(&heir->waiting, &unanswered))
+        gate_log("the intercept that a worker died of is lost");
+    while (intercept_take(&waiting, &unanswered))
+        if (heir != NULL)
+            intercept_put(&heir->waiting, &unanswered);
 }
 
 static void run(struct worker *worker)
@@ -227,7 +239,9 @@ static void run(struct worker *worker)
     area_of_vp->task_state.rsp[0] = user_frame_end;
     if (read_cr3() != worker->root)
         write_cr3(worker->root);
+    ring_changes++;
     enter_user(worker->frame);
+    ring_changes++;
     if (worker->frame->vector == VECTOR_SYSCALL)
         on_syscall(worker);
     else if (worker->frame->vector < WAKE_VECTOR)

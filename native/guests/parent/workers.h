@@ -11,6 +11,9 @@
 
 enum { WORKER_COUNT = 256 };
 
+// How often ring 0 was left for a worker, and entered again.
+extern uint64_t ring_changes;
+
 // Workers lie in RAM from `frames` on, and share the kernel's half of the tables at `root`. Returns
 // the end of their RAM.
 uint64_t workers_begin(struct vp_area *area, uint64_t root, uint64_t frames);

@@ -458,3 +458,36 @@ def test_disk_without_a_parent_is_refused(minihv: CommandLine, tmp_path: Path) -
 def test_disk_that_is_not_there_is_refused(minihv: CommandLine, tmp_path: Path) -> None:
     done = minihv("run", "24_ide", "--disk", tmp_path / "none.vhd")
     assert done.status == 2 and "cannot (No such file or directory)" in done.err
+
+
+def test_guest_runs_in_both_architectures(minihv: CommandLine) -> None:
+    for architecture, partitions in (("microkernel", 2), ("monolithic", 1)):
+        done = minihv("run", "19_hello_vmbus", "--architecture", architecture, "--json")
+        assert done.status == 0 and len(json.loads(done.out)["partitions"]) == partitions
+
+
+def test_crash_ends_with_status_1_and_says_who_died(minihv: CommandLine) -> None:
+    done = minihv("run", "20_echo", "--architecture", "monolithic", "--crash", "echo@5", "--plain")
+    assert done.status == 1
+    assert "died: ring -1, 20_echo; workers started anew: 0\nwent on: nobody\n" in done.out
+
+
+def test_architecture_that_does_not_exist_is_refused(minihv: CommandLine) -> None:
+    done = minihv("run", "20_echo", "--architecture", "hybrid")
+    assert (done.status, done.err) == (
+        2,
+        "minihv: An architecture is microkernel or monolithic, not 'hybrid': write --architecture "
+        "monolithic.\n",
+    )
+
+
+@pytest.mark.parametrize("option", [("--architecture", "monolithic"), ("--crash", "echo@5")])
+def test_architecture_and_crash_without_devices_are_refused(
+    minihv: CommandLine, option: tuple[str, str]
+) -> None:
+    done = minihv("run", "20_echo", "--no-parent", *option)
+    assert (done.status, done.err) == (
+        2,
+        "minihv: An architecture says who has the devices of a guest, and --no-parent leaves it without any: "
+        "leave out one of both.\n",
+    )

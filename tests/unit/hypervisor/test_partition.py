@@ -145,3 +145,14 @@ def test_vp_stands_where_it_shut_its_partition_down() -> None:
     with SmallMachine(STOP) as machine:
         machine.run()
         assert machine.vp.read("rip") == CODE + 4 and machine.vp.state is VpState.READY
+
+
+def test_children_do_not_outlive_their_parent() -> None:
+    with SmallMachine(STOP, partitions=2) as machine:
+        child = machine.add_partition("child", SPIN)
+        child.parent_id = machine.partition.id
+        machine.run()
+        assert child.has_crashed and child.why == (
+            "partition 1, its parent, has ended: the guest wrote to the shutdown port"
+        )
+        assert not machine.partition.has_crashed

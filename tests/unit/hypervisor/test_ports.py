@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from machines import SmallMachine
 from synics import AUTO_EOI, CONNECTION, MASKED, PORT, SINT, VECTOR, Talkers
 
+from minihv.hypervisor.ports import Port
 from minihv.spec.hypercalls import Status
 from minihv.spec.synic import ANY_VP, BUFFERS_OF_PORT, PortType
 
@@ -225,3 +227,15 @@ def test_reader_of_the_trace_hears_of_both_ends(two: Talkers) -> None:
         ("child", "event", "signalled"),
         ("parent", "event", "set"),
     ]
+
+
+def test_port_with_a_sink_leads_into_ring_minus_1() -> None:
+    heard: list[bytes] = []
+    with SmallMachine() as small:
+        ports, sender = small.hypervisor.ports, small.vp
+        for number, kind in ((1, PortType.MESSAGE), (2, PortType.EVENT)):
+            port = Port(small.partition, number, kind, 1, 2, 0, 0, 1, sink=heard.append)
+            assert ports.connect(1, number, port) is Status.SUCCESS
+        assert ports.post(sender, 1, 1, b"message") is ports.signal(sender, 2, 0) is Status.SUCCESS
+        assert ports.signal(sender, 2, 1) is Status.INVALID_PARAMETER
+    assert heard == [b"message", b""]

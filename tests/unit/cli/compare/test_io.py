@@ -14,7 +14,7 @@ FIELDS = [
     "intercept_messages", "interrupts", "world_switches", "ring_changes", "bytes_copied", "blocks_child",
     "blocks_parent", "seconds", "mb_per_second",
 ]  # fmt: skip
-QUICK = ("--path", "scsi", "--size", "512", "--rounds", "1")
+QUICK = ("--path", "scsi", "--size", "512", "--rounds", "1", "--architecture", "microkernel")
 
 
 def made_up(task: Task, seconds: float = 1.0) -> Measured:
@@ -48,6 +48,8 @@ REFUSALS = {
     ): "A way to a disk is one of ide-pio, ide-dma, scsi, passthrough, not 'scsy', did you mean 'scsi'?",
     ("--size", "100"): "A request is of whole sectors, 512 bytes to 1 MiB, not 100 bytes: write 4K.",
     ("--size", "2M"): "A request is of whole sectors, 512 bytes to 1 MiB, not 2,097,152 bytes: write 4K.",
+    ("--architecture", "micro"): "An architecture is microkernel or monolithic, not 'micro', did you mean "
+    "'microkernel'?",
     ("--depth", "33"): "A queue holds 1 to 32 requests, not 33: write --depth 8.",
     ("--timeline", "a.png"): "A timeline is a file that ends in .txt, .svg or .json, which a.png does not: "
     "rename it.",
@@ -62,7 +64,8 @@ def test_what_cannot_be_is_refused(minihv: CommandLine, arguments: tuple[str, ..
 
 def test_large_requests_word_by_word_are_measured_only_if_asked_for() -> None:
     def sizes(options: IoOptions) -> list[int]:
-        return [task.request_bytes for task in tasks_of(options) if task.way.name == "ide-pio"]
+        tasks = [task for task in tasks_of(options) if task.way.name == "ide-pio"]
+        return [task.request_bytes for task in tasks if task.architecture == "monolithic"]
 
     assert sizes(IoOptions()) == [512, 4096]
     assert sizes(IoOptions(all=True)) == [512, 4096, 65536, 1 << 20]
@@ -71,8 +74,12 @@ def test_large_requests_word_by_word_are_measured_only_if_asked_for() -> None:
 
 def test_way_without_a_queue_is_measured_once_for_each_size() -> None:
     options = IoOptions(paths=("ide-dma", "scsi"), sizes=("512",), depths=(2, 3))
-    found = [(task.way.name, task.queue_depth) for task in tasks_of(options)]
-    assert found == [("ide-dma", 1), ("scsi", 2), ("scsi", 3)]
+    found = [(task.way.name, task.queue_depth, task.architecture) for task in tasks_of(options)]
+    assert found == [
+        (name, depth, architecture)
+        for name, depth in (("ide-dma", 1), ("scsi", 2), ("scsi", 3))
+        for architecture in ("microkernel", "monolithic")
+    ]
 
 
 def test_json_has_one_object_for_each_measurement(minihv: CommandLine) -> None:
@@ -86,17 +93,18 @@ def test_json_has_one_object_for_each_measurement(minihv: CommandLine) -> None:
 def test_table_and_verdict_are_told(minihv: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(io, "apart", made_up)
     done = minihv(
-        "compare", "io", "--path", "ide-pio", "--path", "scsi", "--size", "512", "--depth", "1", "--plain"
+        *("compare", "io", "--path", "ide-pio", "--path", "scsi", "--size", "512", "--depth", "1", "--plain"),
+        *("--architecture", "monolithic"),
     )
     lines = done.out.splitlines()
-    assert lines[1].split()[:5] == ["way", "bytes", "depth", "requests", "exits"]
-    assert [line.split()[:5] for line in lines[2:4]] == [
-        ["ide-pio", "512", "1", "2", "200"],
-        ["scsi", "512", "1", "2", "8"],
+    assert lines[1].split()[:7] == ["way", "devices", "in", "bytes", "depth", "requests", "exits"]
+    assert [line.split()[:7] for line in lines[2:4]] == [
+        ["ide-pio", "ring", "-1", "512", "1", "2", "200"],
+        ["scsi", "ring", "-1", "512", "1", "2", "8"],
     ]
     assert lines[4:] == [
-        "512 bytes: scsi at depth 1 takes 25.0 times fewer exits than ide-pio, and moves 1.0 times as much "
-        "in the same time."
+        "512 bytes, monolithic: scsi at depth 1 takes 25.0 times fewer exits than ide-pio, and moves 1.0 "
+        "times as much in the same time."
     ]
 
 
@@ -107,9 +115,13 @@ def test_time_is_the_median_of_the_rounds() -> None:
 
 
 def test_sizes_are_not_compared_with_each_other() -> None:
-    tasks = [task for task in tasks_of(IoOptions(depths=(1,))) if task.way.name != "passthrough"]
+    tasks = tasks_of(IoOptions(paths=("ide-pio", "scsi"), depths=(1,)))
     said = list(verdict([made_up(task) for task in tasks]))
-    assert [line.partition(" bytes")[0] for line in said] == ["512", "4,096"]
+    assert [line.partition(":")[0] for line in said] == [
+        f"{size} bytes, {architecture}"
+        for size in ("512", "4,096")
+        for architecture in ("microkernel", "monolithic")
+    ]
 
 
 def test_interrupt_keeps_what_was_measured(minihv: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,4 +134,4 @@ def test_interrupt_keeps_what_was_measured(minihv: CommandLine, monkeypatch: pyt
     done = minihv("compare", "io", *QUICK, "--depth", "1", "--depth", "2", "--plain")
     assert done.status == 130
     assert done.err == "minihv: interrupted: 1 of 2 were measured.\n"
-    assert done.out.splitlines()[2].split()[:3] == ["scsi", "512", "1"]
+    assert done.out.splitlines()[2].split()[:4] == ["scsi", "parent", "512", "1"]

@@ -3,7 +3,8 @@
 import pytest
 
 from minihv.cli.compare import ways
-from minihv.cli.compare.ways import IDE_DMA, IDE_PIO, MICROKERNEL, PASSTHROUGH, SCSI, Task, Way, measure
+from minihv.cli.compare.ways import IDE_DMA, IDE_PIO, PASSTHROUGH, SCSI, Task, Way, measure
+from minihv.cli.run import ARCHITECTURES, MICROKERNEL
 from minihv.errors import ConfigurationError, InternalError
 
 WORDS = 256
@@ -11,8 +12,8 @@ WORDS = 256
 SYNTHETIC = [SCSI, PASSTHROUGH]
 
 
-def task(way: Way, request_bytes: int, queue_depth: int = 1) -> Task:
-    return Task(way, MICROKERNEL, request_bytes, queue_depth)
+def task(way: Way, request_bytes: int, queue_depth: int = 1, architecture: str = MICROKERNEL) -> Task:
+    return Task(way, architecture, request_bytes, queue_depth)
 
 
 def nothing() -> None:
@@ -59,9 +60,21 @@ def test_synthetic_request_costs_five_exits_whatever_its_size(way: Way, request_
     assert found.bytes_copied == found.requests * request_bytes
 
 
-def test_queue_divides_the_price_by_its_depth() -> None:
-    found = measure(task(SCSI, 512, 32), nothing)
-    assert found.exits_per_request == 5 / 32
+def test_monolith_has_no_messages_no_switches_and_an_exit_for_each_access() -> None:
+    emulated = measure(task(IDE_PIO, 512, architecture="monolithic"), nothing)
+    synthetic = measure(task(SCSI, 512, architecture="monolithic"), nothing)
+    for found in (emulated, synthetic):
+        assert (found.intercept_messages, found.world_switches, found.ring_changes, found.blocks_parent) == (
+            *(0, 0, 0, 0),
+        )
+    assert WORDS < emulated.exits_per_request < WORDS + 16
+    assert synthetic.exits_per_request == 1
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_queue_divides_the_price_by_its_depth(architecture: str) -> None:
+    one, many = (measure(task(SCSI, 512, depth, architecture), nothing) for depth in (1, 32))
+    assert many.exits_per_request == one.exits_per_request / 32
 
 
 def test_way_that_has_no_disk_is_told() -> None:

@@ -10,6 +10,7 @@ from minihv.cli.top.board import ask, board, machines
 from minihv.cli.top.machine_view import MachineView
 from minihv.cli.top.publisher import PERIOD_SECONDS, Publisher, view_session
 from minihv.guests.session import GuestSession
+from minihv.parent.monolith_session import MonolithicSession
 
 
 class Clock:
@@ -79,3 +80,11 @@ def test_session_is_seen_as_a_machine() -> None:
         found = view_session(session)
     assert (found.guest, found.pid, found.paging, found.lps) == ("01_hello", os.getpid(), "slat", 1)
     assert [partition.name for partition in found.partitions] == ["01_hello"]
+
+
+def test_channels_of_a_monolith_are_those_of_its_guest() -> None:
+    with MonolithicSession("20_echo") as session:
+        session.run()
+        (found,) = view_session(session).partitions
+    assert found.parent_id == 0 and found.state == "shut down"
+    assert {"echo", "console", "heartbeat"} <= {channel.device for channel in found.channels}
