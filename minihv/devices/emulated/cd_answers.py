@@ -114,7 +114,7 @@ def profile(block_count: int) -> Profile:
 
 
 def configuration(disc: Profile, first: int, *, one: bool, current: bool) -> bytes:
-    """The features from number ``first`` on, only ``one``, or those that ``current``ly can be used."""
+    """The features from number ``first`` on, only that one, or those of use with ``disc``."""
     found = b""
     for feature, (flags, own) in FEATURES.items():
         is_current = NEEDS.get(feature, disc) == disc
