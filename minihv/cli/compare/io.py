@@ -190,6 +190,6 @@ def verdict(results: Sequence[Measured]) -> Iterator[str]:
                 faster = new.mb_per_second / old.mb_per_second
                 yield (
                     f"{size:,} bytes, {architecture}: {new.path} at depth {new.queue_depth} takes "
-                    f"{fewer:,.1f} times fewer exits than {old.path}, and moves {faster:,.1f} times as much in "
-                    "the same time."
+                    f"{fewer:,.1f} times fewer exits than {old.path}, and moves {faster:,.1f} times as much "
+                    "in the same time."
                 )
