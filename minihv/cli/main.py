@@ -103,7 +103,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         list[str] | None,
         typer.Option(
             "--disk",
-            metavar="FILE[:ide|:scsi|:cd]",
+            metavar="FILE[:ide|:scsi|:passthrough|:cd]",
             help="A disk or a CD of the guest, an image; again for another one.",
         ),
     ] = None,

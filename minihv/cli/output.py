@@ -30,6 +30,15 @@ def is_asked_for_plain(asked: bool) -> bool:
     return asked or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
+def signs_for(signs: str, plain_signs: str, *, plain: bool, encoding: str) -> str:
+    """``signs`` where they can be shown, else ``plain_signs``, which every screen reader has."""
+    try:
+        signs.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return plain_signs
+    return plain_signs if plain else signs
+
+
 def harmless(text: str) -> str:
     """``text`` from a guest, without power over the terminal that shows it."""
     return text.translate(CONTROL)

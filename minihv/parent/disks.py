@@ -7,7 +7,7 @@ Next: ``minihv.parent.session``
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -26,13 +26,14 @@ from minihv.spec.integration import Interface
 from minihv.spec.mmc import BLOCK_BYTES
 from minihv.storage.disk import Disk
 from minihv.storage.opening import open_disk
+from minihv.storage.physical import open_physical
 
 CHANNELS, DRIVES = 2, 2
 SCSI_CONTROLLERS = 4
 SCSI_INSTANCE = "6d696e69-6876-5363-7369-00000000000{}"
 IDE_INSTANCE = "0000000{}-000{}-8899-0000-000000000000"
 """The instance of an IDE disk's fast way is made of its channel and its place there."""
-PLACE = re.compile(r"ide|cd|scsi[0-3]?")
+PLACE = re.compile(r"ide|cd|passthrough|scsi[0-3]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ LIMITS = {one.name: one for one in (ANNOUNCED, SHIPPED)}
 class DiskOption:
     """A file, and what it is to a guest: a disk behind a controller, or a CD.
 
-    The controllers are ``ide``, ``scsi``, and ``scsi0`` to ``scsi3``; ``cd`` is a drive at IDE.
+    The controllers are ``ide``, ``scsi``, and ``scsi0`` to ``scsi3``; ``cd`` is a drive at IDE, and
+    ``passthrough`` a whole device or file at SCSI.
     """
 
     path: Path
@@ -119,12 +121,12 @@ class ChildDisks:
         Raises:
             ConfigurationError: there is no place for it, or it cannot be opened to be written.
         """
-        disk = open_cd(option.path) if option.controller == "cd" else open_writable(option.path)
+        disk = OPENERS.get(option.controller, open_writable)(option.path)
         try:
-            if option.controller.startswith("scsi"):
-                controller, place = self._attach_scsi(disk, option.controller)
-            else:
+            if option.controller in ("ide", "cd"):
                 controller, place = -1, self._attach_ide(disk, is_cd=option.controller == "cd")
+            else:
+                controller, place = self._attach_scsi(disk, option.controller)
         except BaseException:
             disk.close()
             raise
@@ -193,7 +195,7 @@ class ChildDisks:
         return place
 
     def _attach_scsi(self, disk: Disk, controller: str) -> tuple[int, int]:
-        named = controller.removeprefix("scsi")
+        named = controller.removeprefix("scsi") if controller.startswith("scsi") else ""
         numbers = range(SCSI_CONTROLLERS) if not named else [int(named)]
         number = next((one for one in numbers if self._has_room(one)), None)
         if number is None:
@@ -249,3 +251,7 @@ def open_cd(path: Path) -> Disk:
             f"A CD holds blocks of {BLOCK_BYTES} bytes, and {path} is shorter than one: give an ISO image."
         )
     return disk
+
+
+OPENERS: dict[str, Callable[[Path], Disk]] = {"cd": open_cd, "passthrough": open_physical}
+"""How files are opened that are no images to be written."""

@@ -11,8 +11,6 @@ large one is there as it was.
 import os
 from pathlib import Path
 
-import numpy as np
-
 from minihv.spec.vhd import FOOTER_BYTES, HEADER_BYTES, SECTOR_BYTES, Header
 from minihv.storage.block_table import BlockTable
 from minihv.storage.copying import is_zero
@@ -67,9 +65,9 @@ def write_small(disk: GrowingVhd, file: HostFile, told: Told) -> int:
     new = BlockTable(
         file, place, len(old.places), old.bitmap_bytes, old.data_bytes, reserved_in(disk.footer, header)
     )
-    blocks = old.allocated[np.argsort(old.places[old.allocated], kind="stable")].tolist()
+    blocks = old.allocated.tolist()
     span = memoryview(bytearray(old.bitmap_bytes + old.data_bytes))
-    for number, block in enumerate(sorted(blocks), start=1):
+    for number, block in enumerate(blocks, start=1):
         must_read_block(disk, block, span)
         if says_something(disk, span):
             must(file.write(new.allocate(block) - old.bitmap_bytes, span), disk.path)

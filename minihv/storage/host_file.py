@@ -24,14 +24,15 @@ ZEROS = bytes(1 << 20)
 
 
 class HostFile:
-    """The file at ``path``, for one writer or for many readers.
+    """The file at ``path``, for one writer or for many readers. An ``exclusive`` device is not the host's.
 
     Raises:
         ConfigurationError: it cannot be opened, or somebody else uses it.
     """
 
-    def __init__(self, path: Path, *, writable: bool, create: bool = False) -> None:
-        flags = (os.O_RDWR if writable else os.O_RDONLY) | (os.O_CREAT | os.O_EXCL if create else 0)
+    def __init__(self, path: Path, *, writable: bool, create: bool = False, exclusive: bool = False) -> None:
+        flags = (os.O_RDWR if writable else os.O_RDONLY) | (os.O_CREAT if create else 0)
+        flags |= os.O_EXCL if create or exclusive else 0
         try:
             self.descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0) | os.O_CLOEXEC, 0o666)
         except OSError as reason:

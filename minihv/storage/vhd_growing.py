@@ -3,7 +3,7 @@
 Stands for: a virtual hard disk whose blocks come into being when somebody writes to them.
 Spec: Microsoft, "Virtual Hard Disk Image Format Specification", "Dynamic Hard Disk Image", "Differencing
     Hard Disk Image", "Data Blocks".
-First reading: ``_read``, ``_write`` and ``flush``.
+First reading: ``_move``, ``_read_block``, ``_write_block`` and ``flush``.
 Next: ``minihv.storage.opening``
 
 An image survives whatever kills its writer, because of an order. Data comes into new places; only ``flush``
@@ -12,6 +12,7 @@ there; what was not may be lost, and its place with it, until somebody opens the
 file is cut behind the last block that the table knows.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from minihv.storage.host_file import HostFile
 from minihv.storage.sector_bitmap import SectorBitmap
 from minihv.storage.vhd_format import ImageError, footer_at, locators_of
 
+Simply = Callable[[int, memoryview], tuple[int, Outcome]]
+Slowly = Callable[[int, memoryview], Outcome]
 UNKNOWN, WHOLE, PARTIAL = 0, 1, 2
 """What is known of a block's bitmap."""
 GROWS_BY = 16
@@ -83,17 +86,18 @@ class GrowingVhd(Disk):
     # Reading.
 
     def _read(self, sector: int, into: memoryview) -> Outcome:
-        while len(into):
-            done, outcome = self._blocks.read(sector, into)
+        return self._move(sector, into, self._blocks.read, self._read_block)
+
+    def _move(self, sector: int, buffer: memoryview, simply: Simply, slowly: Slowly) -> Outcome:
+        """Goes on ``simply`` as far as that comes, and ``slowly`` over one block where it does not."""
+        while len(buffer):
+            count, outcome = simply(sector, buffer)
+            if outcome is Outcome.DONE and count == 0:
+                count = min(len(buffer) // SECTOR_BYTES, self._rest_of_block(sector))
+                outcome = slowly(sector, buffer[: count * SECTOR_BYTES])
             if outcome is not Outcome.DONE:
                 return outcome
-            sector, into = sector + done, into[done * SECTOR_BYTES :]
-            if len(into):
-                part = min(len(into) // SECTOR_BYTES, self._rest_of_block(sector))
-                outcome = self._read_block(sector, into[: part * SECTOR_BYTES])
-                if outcome is not Outcome.DONE:
-                    return outcome
-                sector, into = sector + part, into[part * SECTOR_BYTES :]
+            sector, buffer = sector + count, buffer[count * SECTOR_BYTES :]
         return Outcome.DONE
 
     def read_each(self, sectors: Sectors, into: Any, count: int) -> Outcome:
@@ -115,7 +119,7 @@ class GrowingVhd(Disk):
         count = len(into) // SECTOR_BYTES
         if self.table.places[block] < 0:
             return self._read_below(sector, into)
-        bitmap = self._bitmap_of(block)
+        bitmap = self.bitmap_of(block)
         if bitmap is None:
             return Outcome.MEDIUM_ERROR
         for first, run, present in bitmap.runs(within, count):
@@ -151,15 +155,11 @@ class GrowingVhd(Disk):
 
     def bitmap_of(self, block: int) -> SectorBitmap | None:
         """Which sectors of an allocated block are in it; None: that cannot be read."""
-        if self._whole[block] == WHOLE:
-            return SectorBitmap(self.block_sectors, b"\xff" * self.table.bitmap_bytes)
-        return self._bitmap_of(block)
-
-    def _bitmap_of(self, block: int) -> SectorBitmap | None:
-        """The bitmap of an allocated block; None: it cannot be read."""
         held = self._bitmaps.get(block)
         if held is not None:
             return held
+        if self._whole[block] == WHOLE:
+            return SectorBitmap(self.block_sectors, b"\xff" * self.table.bitmap_bytes)
         data = bytearray(self.table.bitmap_bytes)
         if self.file.read(self.table.bitmap_place(block), data) is not Outcome.DONE:
             return None
@@ -172,18 +172,7 @@ class GrowingVhd(Disk):
     # Writing.
 
     def _write(self, sector: int, data: memoryview) -> Outcome:
-        while len(data):
-            done, outcome = self._blocks.write(sector, data)
-            if outcome is not Outcome.DONE:
-                return outcome
-            sector, data = sector + done, data[done * SECTOR_BYTES :]
-            if len(data):
-                part = min(len(data) // SECTOR_BYTES, self._rest_of_block(sector))
-                outcome = self._write_block(sector, data[: part * SECTOR_BYTES])
-                if outcome is not Outcome.DONE:
-                    return outcome
-                sector, data = sector + part, data[part * SECTOR_BYTES :]
-        return Outcome.DONE
+        return self._move(sector, data, self._blocks.write, self._write_block)
 
     def _write_block(self, sector: int, data: memoryview) -> Outcome:
         """Sectors of one block that is new, or lacks some."""
@@ -192,7 +181,7 @@ class GrowingVhd(Disk):
             outcome = self._allocate(block)
             if outcome is not Outcome.DONE:
                 return outcome
-        bitmap = self._bitmap_of(block)
+        bitmap = self.bitmap_of(block)
         if bitmap is None:
             return Outcome.MEDIUM_ERROR
         place = int(self.table.places[block]) + within * SECTOR_BYTES

@@ -47,7 +47,7 @@ class Way:
 IDE_PIO = Way("ide-pio", 0, "ide", has_queue=False, budget_bytes=8192, most_bytes=4096)
 IDE_DMA = Way("ide-dma", 2, "ide", has_queue=False)
 SCSI = Way("scsi", 1, "scsi", has_queue=True)
-PASSTHROUGH = Way("passthrough", 1, "scsi", has_queue=True, is_raw=True)
+PASSTHROUGH = Way("passthrough", 1, "passthrough", has_queue=True, is_raw=True)
 WAYS = {way.name: way for way in (IDE_PIO, IDE_DMA, SCSI, PASSTHROUGH)}
 
 

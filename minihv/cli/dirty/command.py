@@ -11,7 +11,7 @@ from minihv.cli.contained import INTERRUPTED, Beat, contained
 from minihv.cli.dirty.dirty_map import DirtyMap
 from minihv.cli.dirty.drawing import PLAIN_SIGNS, SIGNS, svg, text
 from minihv.cli.dirty.recorder import Recorder
-from minihv.cli.output import Progress, blocks_told, is_plain, print_json
+from minihv.cli.output import Progress, blocks_told, is_plain, print_json, signs_for
 from minihv.cli.run import parse_size, status_of, tell_of_interruption
 from minihv.errors import ConfigurationError
 from minihv.guests.session import GuestSession
@@ -99,13 +99,5 @@ def show(drawn: DirtyMap, options: DirtyOptions) -> None:
     if options.as_json:
         print_json(drawn.report())
     else:
-        print(text(drawn, signs_for(is_plain(options.plain), sys.stdout.encoding)))
-
-
-def signs_for(plain: bool, encoding: str) -> str:
-    """Blocks where they can be shown, else signs that every terminal and every screen reader has."""
-    try:
-        SIGNS.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return PLAIN_SIGNS
-    return PLAIN_SIGNS if plain else SIGNS
+        plain, encoding = is_plain(options.plain), sys.stdout.encoding
+        print(text(drawn, signs_for(SIGNS, PLAIN_SIGNS, plain=plain, encoding=encoding)))

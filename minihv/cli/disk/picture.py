@@ -5,6 +5,7 @@ Next: ``minihv.cli.top``
 
 import msgspec
 
+from minihv.cli.output import signs_for
 from minihv.storage.vhd_growing import GrowingVhd
 
 SIGNS, PLAIN_SIGNS = "·░█", ".o#"
@@ -81,7 +82,7 @@ def follows(disk: GrowingVhd, last: Extent, place: int) -> bool:
 
 def text(drawn: BlockPicture, *, plain: bool, encoding: str) -> str:
     """The picture in signs, and what they mean."""
-    signs = signs_for(plain, encoding)
+    signs = signs_for(SIGNS, PLAIN_SIGNS, plain=plain, encoding=encoding)
     row = "".join(signs[0] if part == 0 else signs[2] if part >= 1 else signs[1] for part in drawn.fill)
     lines = [row[at : at + WIDTH] for at in range(0, len(row), WIDTH)]
     each = drawn.blocks_for_sign * drawn.block_bytes >> 10
@@ -93,12 +94,3 @@ def text(drawn: BlockPicture, *, plain: bool, encoding: str) -> str:
             *lines,
         )
     )
-
-
-def signs_for(plain: bool, encoding: str) -> str:
-    """Signs that can be shown."""
-    try:
-        SIGNS.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return PLAIN_SIGNS
-    return PLAIN_SIGNS if plain else SIGNS

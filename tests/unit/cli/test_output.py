@@ -5,7 +5,7 @@ import sys
 import msgspec
 import pytest
 
-from minihv.cli.output import Progress, harmless, is_plain, print_json, print_lines, print_table
+from minihv.cli.output import Progress, harmless, is_plain, print_json, print_lines, print_table, signs_for
 from minihv.eyes.lines import Line, Role
 
 ROWS = [("IOIO", 1505), ("HLT", 1)]
@@ -126,3 +126,11 @@ def test_text_of_a_guest_has_no_power_over_a_terminal() -> None:
 
 def test_lines_tabs_and_letters_stay_as_they_are() -> None:
     assert harmless("é\tx\r\n") == "é\tx\r\n"
+
+
+@pytest.mark.parametrize(
+    ("plain", "encoding", "shown"),
+    [(False, "utf-8", "\u2588"), (True, "utf-8", "#"), (False, "ascii", "#"), (False, "no such", "#")],
+)
+def test_signs_are_shown_where_they_can_be(plain: bool, encoding: str, shown: str) -> None:
+    assert signs_for("\u2588", "#", plain=plain, encoding=encoding) == shown

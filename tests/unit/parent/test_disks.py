@@ -27,6 +27,7 @@ SMALL = DiskLimits("small", 2)
         ("a.vhd:scsi", DiskOption(Path("a.vhd"), "scsi")),
         ("a.vhd:scsi3", DiskOption(Path("a.vhd"), "scsi3")),
         ("a.vhd:scsi4", DiskOption(Path("a.vhd:scsi4"), "ide")),
+        ("/dev/sdb:passthrough", DiskOption(Path("/dev/sdb"), "passthrough")),
         ("a.iso:cd", DiskOption(Path("a.iso"), "cd")),
         ("a:b.vhd", DiskOption(Path("a:b.vhd"), "ide")),
         ("ide", DiskOption(Path("ide"), "ide")),
@@ -148,6 +149,16 @@ def test_cd_takes_the_next_place_and_is_shared_with_other_readers(tmp_path: Path
     disks.close()
     others.close()
     open_disk(cd, writable=True).close()
+
+
+def test_whole_file_is_passed_through_to_scsi(tmp_path: Path) -> None:
+    path = tmp_path / "whole.img"
+    path.write_bytes(bytes(4096))
+    disks = ChildDisks([DiskOption(path, "passthrough")])
+    assert [str(one) for one in disks.attached] == ["SCSI controller 0, LUN 0"]
+    disks.close()
+    image = dynamic(tmp_path / "a.vhd")
+    assert "is a VHD: attach it with FILE:scsi" in refusal_of([DiskOption(image, "passthrough")])
 
 
 def test_cd_without_a_block_is_refused(tmp_path: Path) -> None:

@@ -10,9 +10,6 @@ from xml.etree import ElementTree
 import pytest
 from command_line import CommandLine, GuestWriter
 
-from minihv.cli.dirty.command import signs_for
-from minihv.cli.dirty.drawing import PLAIN_SIGNS, SIGNS
-
 FOR_EVER, SHUTS_DOWN_WITH_3 = "ebfe", "b003 e6f4"
 FIELDS = {"guest", "memory_bytes", "every", "blocks", "stopped", "why", "written", "touched", "intervals"}
 REFUSALS = {
@@ -81,14 +78,6 @@ def test_drawing_is_written_beside_the_text(minihv: CommandLine, tmp_path: Path)
 def test_terminal_gets_blocks_unless_it_should_be_plain(minihv: CommandLine) -> None:
     assert "█" in minihv.on_terminal("dirty", "01_hello", PYTHONUTF8="1")
     assert minihv.on_terminal("dirty", "01_hello", "--plain").isascii()
-
-
-@pytest.mark.parametrize(
-    ("plain", "encoding", "signs"),
-    [(False, "utf-8", SIGNS), (True, "utf-8", PLAIN_SIGNS), (False, "ascii", PLAIN_SIGNS)],
-)
-def test_blocks_are_shown_where_they_can_be(plain: bool, encoding: str, signs: str) -> None:
-    assert signs_for(plain, encoding) == signs
 
 
 def test_interrupted_run_leaves_what_there_is(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from images import child, dynamic, sectors
 
-from minihv.cli.disk.picture import SIGNS, picture_of, signs_for, text
+from minihv.cli.disk.picture import picture_of, text
 from minihv.storage.making import make_dynamic
 from minihv.storage.opening import open_disk
 from minihv.storage.vhd_growing import GrowingVhd
@@ -36,8 +36,3 @@ def test_blocks_that_follow_each_other_are_one_extent(tmp_path: Path) -> None:
         assert isinstance(disk, GrowingVhd)
         found = picture_of(disk)
     assert [(one.first_block, one.blocks) for one in found.extents] == [(0, 3), (5, 1)]
-
-
-def test_terminal_that_lacks_a_sign_gets_plain_ones() -> None:
-    assert signs_for(False, "ascii") == signs_for(True, "utf-8") == ".o#"
-    assert signs_for(False, "utf-8") == SIGNS
