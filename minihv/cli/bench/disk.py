@@ -10,6 +10,7 @@ Next: ``minihv.cli.bench.density``
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ from minihv.terms import MIB
 
 SEQUENTIAL_BYTES, RANDOM_BYTES = 1 * MIB, 4096
 BATCH = 256
+LARGEST_BYTES = 2040 << 30
+STATUS = Path("/proc/self/status")
 RAW, QEMU = "pread and pwrite of a raw file", "qemu-img"
 NO_QEMU = "disk.{}: left out, since qemu-img is not installed (apt-get install qemu-utils)."
 WALL = time.perf_counter_ns
@@ -230,6 +233,42 @@ def beginning(path: Path) -> bytes:
         return file.read(64 << 10)
 
 
+SERVING = """
+import random, sys
+from minihv.storage.opening import open_disk
+
+chosen, buffer = random.Random(4), bytearray(4096)
+with open_disk(sys.argv[1], writable=True, kind=sys.argv[2]) as disk:
+    for _ in range(int(sys.argv[3])):
+        disk.write(8 * chosen.randrange(disk.sector_count // 8), buffer)
+        disk.read(8 * chosen.randrange(disk.sector_count // 8), buffer)
+print(*(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM:")))
+"""
+"""A process that writes and reads 4 KiB anywhere on a disk, and says how many MiB it had resident at most."""
+
+
+def memory(effort: Effort) -> Row | str:
+    """What the largest of all images takes to be served, beside a raw file of the same size."""
+    if not STATUS.exists():
+        return "disk.memory: left out, since this system has no /proc/self/status to read it from."
+    count = effort.times(2000)
+    with folder() as place:
+        image, raw = place / "largest.vhd", place / "largest.img"
+        make_dynamic(image, LARGEST_BYTES)
+        raw.touch()
+        os.truncate(raw, LARGEST_BYTES)
+        pairs = effort.pairs(
+            "disk.memory", lambda: served(image, "vhd", count), lambda: served(raw, "raw", count)
+        )
+    return row("disk.memory", "MiB", "a raw file as large", pairs, Goal("value", "<=", 64))
+
+
+def served(path: Path, kind: str, count: int) -> float:
+    """Resident memory of a process that serves ``count`` writes and as many reads, in MiB at its height."""
+    command = [sys.executable, "-c", SERVING, str(path), kind, str(count)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 ROWS: dict[str, Measure] = {
     "read": sequential(writes=False),
     "write": sequential(writes=True),
@@ -238,4 +277,5 @@ ROWS: dict[str, Measure] = {
     "allocate": allocate,
     "convert": converting,
     "check": checking,
+    "memory": memory,
 }

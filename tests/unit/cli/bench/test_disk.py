@@ -18,6 +18,7 @@ GOALS = {
     "allocate": "ratio >= 2",
     "convert": "ratio >= 0.8",
     "check": "value <= 50",
+    "memory": "value <= 64",
 }
 
 
@@ -46,6 +47,20 @@ def test_rows_against_qemu_are_left_out_without_it(monkeypatch: pytest.MonkeyPat
     assert disk.ROWS["convert"](TINY) == (
         "disk.convert: left out, since qemu-img is not installed (apt-get install qemu-utils)."
     )
+
+
+def test_memory_is_left_out_where_nobody_tells_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(disk, "STATUS", tmp_path / "none")
+    assert disk.ROWS["memory"](TINY) == (
+        "disk.memory: left out, since this system has no /proc/self/status to read it from."
+    )
+
+
+def test_more_of_a_larger_disk_is_more_memory(tmp_path: Path) -> None:
+    small, large = tmp_path / "small.img", tmp_path / "large.vhd"
+    small.write_bytes(bytes(1 << 20))
+    disk.make_dynamic(large, disk.LARGEST_BYTES)
+    assert 10 < disk.served(small, "raw", 1) < disk.served(large, "vhd", 1)
 
 
 def test_disk_that_fails_is_no_measurement() -> None:
