@@ -42,6 +42,7 @@ MOST_PARTITIONS = HYPERVISOR - 1
 FRAMES_OF_PARTITION = 2
 """What a child takes when it is initialized: its top second-level table, and its hypercall page."""
 MAPPED, EXECUTE = int(lib.MHV_MAPPED), int(AccessKind.EXECUTE)
+PAGE_FAULT = int(lib.MHV_PAGE_FAULT)
 SMALLEST_PARTITION = 1 * MIB
 IO_PERMISSION_FRAMES = 3
 OWN_BYTES = 4 * MIB
@@ -306,6 +307,17 @@ class Hypervisor:
         self._flush_if_changed(vp)
         found = self.processor.translate(vp.handle, gva, EXECUTE, user=vp.save_area.cpl == 3)
         return int(found.spa) if found.outcome == MAPPED else None
+
+    def reach(
+        self, vp: VirtualProcessor, gva: Gva, kind: AccessKind, *, user: bool
+    ) -> tuple[int, int | None]:
+        """The GPA that an access of ``vp`` to ``gva`` leads to, and the error code of the #PF that it meets.
+
+        Only one of them says something: without an error code the access leads to the GPA.
+        """
+        self._flush_if_changed(vp)
+        found = self.processor.translate(vp.handle, gva, int(kind), user=user)
+        return int(found.gpa), int(found.error_code) if found.outcome == PAGE_FAULT else None
 
     def _new_partition(self, name: str, privileges: Privilege, parent_id: int = 0) -> Partition:
         partition = Partition(self, self._next_id, name, privileges, parent_id)

@@ -2,7 +2,7 @@
 
 Stands for: the emulation in a virtual machine's worker process (vmwp), ring 3 of the parent.
 Spec: TLFS, "Intercepts" and the structures of its messages; "HvCallSetVpRegisters".
-Simplified: a string instruction goes past the chips: INS stores nothing, and OUTS brings nothing.
+Simplified: of the instructions only those at ports are emulated; memory without RAM ends the child.
 Next: ``minihv.parent.vmbus_service``
 
 The kernel puts the message into the mailbox of the worker of the child that it came from. The answer is a
@@ -13,11 +13,12 @@ worker cannot touch another child. After an answer without elements the VP stays
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from minihv.devices.emulated.port_bus import PortBus
 from minihv.parent.calls import register_element
 from minihv.parent.children import Child
 from minihv.parent.gate import REFUSED, Gate, GateCall, GateCode
+from minihv.parent.linear_memory import LinearMemory
 from minihv.parent.orders import Orders, StartWorker, Steps
+from minihv.parent.string_ports import move_element, registers_behind, repeats
 from minihv.spec.bits import Layout
 from minihv.spec.hypercalls import PendingInterruption, RegisterName
 from minihv.spec.intercepts import (
@@ -31,7 +32,6 @@ from minihv.spec.intercepts import (
 )
 from minihv.spec.synic import MessageType
 from minihv.spec.x86_exceptions import Vector
-from minihv.spec.x86_registers import Rflags
 from minihv.terms import PAGE_BYTES
 
 PAYLOAD = 16
@@ -53,11 +53,15 @@ def next_rip(header: InterceptHeader) -> int:
     return int(header.rip + header.instruction.length)
 
 
-def answer_port(message: PortMessage, ports: PortBus) -> Values:
+def answer_port(message: PortMessage, child: Child) -> Values:
     """The chip at the port is asked; where there is none, IN reads all ones, and OUT goes nowhere."""
-    size, rip = int(message.access.size), {RegisterName.RIP: next_rip(message.header)}
     if message.access.is_string:
-        return answer_string(message, size) | ({} if repeats(message) else rip)
+        return answer_string(message, child)
+    size, ports, rip = (
+        int(message.access.size),
+        child.plan.ports,
+        {RegisterName.RIP: next_rip(message.header)},
+    )
     if message.header.access_type != AccessType.READ:
         ports.write(message.port, size, int(message.rax))
         return rip
@@ -65,28 +69,23 @@ def answer_port(message: PortMessage, ports: PortBus) -> Values:
     return rip | {RegisterName.RAX: kept | ports.read(message.port, size)}
 
 
-def answer_string(message: PortMessage, size: int) -> Values:
-    """One element of INS or OUTS is done: an index has moved, and with a prefix the count."""
-    step = -size if message.header.rflags & Rflags.DF else size
-    is_in = message.header.access_type == AccessType.READ
-    name, index = (RegisterName.RDI, message.rdi) if is_in else (RegisterName.RSI, message.rsi)
-    values = {name: (int(index) + step) % (1 << 64)}
-    if message.access.is_repeated:
-        values[RegisterName.RCX] = int(message.rcx) - 1
-    return values
+def answer_string(message: PortMessage, child: Child) -> Values:
+    """One element of INS or OUTS is done, or the guest gets the page fault that it meets."""
+    header = message.header
+    memory = LinearMemory(child.partition, int(header.vp_index), int(header.execution_state.cpl))
+    fault = move_element(message, child.plan.ports, memory)
+    if fault is not None:
+        return pending_exception(Vector.PF, fault.error_code) | {RegisterName.CR2: fault.gva}
+    rip = {} if repeats(message) else {RegisterName.RIP: next_rip(header)}
+    return registers_behind(message) | rip
 
 
-def repeats(message: PortMessage) -> bool:
-    """Whether the string instruction has more to do after this element."""
-    return bool(message.access.is_repeated) and message.rcx > 1
-
-
-def answer_msr(_message: MsrMessage, _ports: PortBus) -> Values:
+def answer_msr(_message: MsrMessage, _child: Child) -> Values:
     """There is no such MSR: #GP."""
     return pending_exception(Vector.GP, 0)
 
 
-def answer_cpuid(message: CpuidMessage, _ports: PortBus) -> Values:
+def answer_cpuid(message: CpuidMessage, _child: Child) -> Values:
     """What the hypervisor would have said."""
     return {
         RegisterName.RAX: int(message.default_rax),
@@ -97,7 +96,7 @@ def answer_cpuid(message: CpuidMessage, _ports: PortBus) -> Values:
     }
 
 
-def answer_exception(message: ExceptionMessage, _ports: PortBus) -> Values:
+def answer_exception(message: ExceptionMessage, _child: Child) -> Values:
     """The guest gets it, as if nobody had asked."""
     code = int(message.error_code) if message.flags.error_code_valid else None
     return pending_exception(message.vector, code)
@@ -203,7 +202,7 @@ def decide(child: Child, kind: int, payload: bytes) -> Values:
     if kind in ANSWERS:
         layout, answer = ANSWERS[kind]
         message = layout(bytearray(payload[: layout.byte_count]))
-        return answer(message, child.plan.ports) | {RegisterName.INTERCEPT_SUSPEND: 0}
+        return answer(message, child) | {RegisterName.INTERCEPT_SUSPEND: 0}
     if kind in ENDS:
         layout, why = ENDS[kind]
         index = int.from_bytes(payload[:4], "little")

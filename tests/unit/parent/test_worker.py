@@ -22,7 +22,6 @@ from minihv.spec.intercepts import (
     PortMessage,
 )
 from minihv.spec.synic import MessageType
-from minihv.spec.x86_registers import Rflags
 
 RIP = 0x10_0000
 
@@ -81,22 +80,6 @@ def test_chip_at_the_port_is_asked() -> None:
 
 def test_write_to_a_port_goes_nowhere() -> None:
     assert port(AccessType.WRITE, PortAccessInfo(size=1), rax=5) == {RegisterName.RIP: RIP + 2}
-
-
-def test_string_instruction_goes_on_element_by_element() -> None:
-    info = PortAccessInfo(size=2, is_string=True, is_repeated=True)
-    assert port(AccessType.WRITE, info, rcx=2, rsi=0x1000) == {RegisterName.RSI: 0x1002, RegisterName.RCX: 1}
-    assert port(AccessType.WRITE, info, rcx=1, rsi=0x1002) == {
-        RegisterName.RSI: 0x1004,
-        RegisterName.RCX: 0,
-        RegisterName.RIP: RIP + 2,
-    }
-
-
-def test_string_instruction_without_a_prefix_is_done_after_one_element_backwards_too() -> None:
-    info = PortAccessInfo(size=4, is_string=True)
-    values = port(AccessType.READ, info, rflags=int(Rflags.DF), rdi=0)
-    assert values == {RegisterName.RDI: (1 << 64) - 4, RegisterName.RIP: RIP + 2}
 
 
 def test_unknown_msr_is_a_general_protection() -> None:
