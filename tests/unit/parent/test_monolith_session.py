@@ -48,5 +48,6 @@ def test_disk_at_ide_is_there_from_the_start_or_not_at_all(tmp_path: Path) -> No
     with MonolithicSession(image("20_echo")) as session, pytest.raises(ConfigurationError) as refusal:
         session.attach_disk(DiskOption(path))
     assert str(refusal.value) == (
-        "IDE has no hot plug, and the guest runs: attach the disk to SCSI, or start the guest with it."
+        "IDE has no hot plug, and the guest runs: attach the disk to SCSI, or give it to the guest when it "
+        "starts."
     )
