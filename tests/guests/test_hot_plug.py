@@ -32,7 +32,7 @@ def images(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def session(images: list[Path]) -> Iterator[ParentSession]:
     """The guest works on the first image."""
-    with ParentSession("28_hot_plug", disks=[DiskOption(images[0], "scsi")]) as made:
+    with ParentSession("27_hot_plug", disks=[DiskOption(images[0], "scsi")]) as made:
         made.shut_down_after(10)
         until(made, "came    controller 0, LUN 0")
         yield made
@@ -124,12 +124,13 @@ def test_controller_that_did_not_exist_is_a_new_offer_and_stays(
 
 
 def test_disk_of_ide_neither_comes_nor_goes(images: list[Path]) -> None:
-    with ParentSession("28_hot_plug", disks=[DiskOption(images[0])]) as session:
+    with ParentSession("27_hot_plug", disks=[DiskOption(images[0])]) as session:
         session.run(STEP)
         with pytest.raises(ConfigurationError) as refused:
             session.attach_disk(DiskOption(images[1]))
         assert str(refused.value) == (
-            "IDE has no hot plug, and the guest runs: attach the disk to SCSI, or start the guest with it."
+            "IDE has no hot plug, and the guest runs: attach the disk to SCSI, or give it to the guest "
+            "when it starts."
         )
         with pytest.raises(ConfigurationError) as refused:
             session.detach_disk(images[0])
@@ -160,7 +161,7 @@ def run_with_changes(path: Path, paging: PagingMode) -> str:
     """A guest that idles gets a disk and loses it."""
     path.unlink()
     make_dynamic(path, DISK_BYTES)
-    with ParentSession("28_hot_plug", paging=paging) as session:
+    with ParentSession("27_hot_plug", paging=paging) as session:
         session.shut_down_after(40)
         until(session, "Waiting for disks")
         session.attach_disk(DiskOption(path, "scsi"))

@@ -21,7 +21,7 @@ from minihv.storage.making import make_dynamic
 from minihv.terms import MIB, Gva
 from minihv.trace import Reader
 
-GUEST = "29_io"
+GUEST = "28_io"
 PLAN = struct.Struct("<IIII")
 """What the guest's ``io_plan`` begins with: ways, bytes of a request, depth of the queue, requests."""
 SECTOR_BYTES, LEAST_DISK_BYTES = 512, MIB

@@ -62,7 +62,7 @@ def choose(found: list[MachineView], number: int | None) -> MachineView:
     if not found:
         raise ConfigurationError(
             "A disk comes to a guest that runs, or leaves it, and no machine runs here: start one by "
-            "`minihv run 28_hot_plug --pace` elsewhere."
+            "`minihv run 27_hot_plug --pace` elsewhere."
         )
     if number is None and len(found) > 1:
         raise ConfigurationError(f"A disk is one guest's, and several run: choose by --to, of {names}.")

@@ -1,7 +1,7 @@
 // Into ring 3 and back: a worker's registers lie in a struct trap_frame at the end of its kernel stack.
     .intel_syntax noprefix
     .section .text.user, "ax", @progbits
-    .global enter_user, leave_user, syscall_entry
+    .global enter_user, leave_user, syscall_entry, user_frame_end, worker_begin
 enter_user:                     // RDI: the frame
     .irp register, rbx, rbp, r12, r13, r14, r15
     push \register
@@ -36,16 +36,11 @@ leave_user:
 
     .section .bss.user, "aw", @nobits
     .balign 8
-kernel_rsp:
-    .skip 8
-user_rsp:
-    .skip 8
-    .global user_frame_end
-user_frame_end:
-    .skip 8
+kernel_rsp: .skip 8
+user_rsp: .skip 8
+user_frame_end: .skip 8
 
     .section .user_text, "ax", @progbits
-    .global worker_begin
 worker_begin:                   // RBX: GPA of the mailbox, RBP: its bytes
     xor edi, edi                // nothing to answer yet
 1:  syscall                     // answers RDI, and waits for a message

@@ -192,6 +192,7 @@ def test_json_has_exactly_its_fields(minihv: CommandLine) -> None:
         "why",
         "exit_status",
         "tlb",
+        "crash",
     }
     assert set(report["counters"]) == COUNTERS
     fields = {"id", "name", "stopped", "why", "exit_status", "counters"}

@@ -116,4 +116,4 @@ def test_guest_that_never_gets_there_is_a_bug() -> None:
         reading.finish()
         with pytest.raises(InternalError) as failed:
             reading.run_to("io_begin")
-    assert str(failed.value) == "29_io never enters io_begin: please report it."
+    assert str(failed.value) == "28_io never enters io_begin: please report it."

@@ -23,7 +23,7 @@ from minihv.storage.opening import open_disk
 
 NOBODY = (
     "minihv: A disk comes to a guest that runs, or leaves it, and no machine runs here: start one by "
-    "`minihv run 28_hot_plug --pace` elsewhere.\n"
+    "`minihv run 27_hot_plug --pace` elsewhere.\n"
 )
 
 
@@ -47,7 +47,7 @@ def image(tmp_path: Path) -> Path:
 def running(minihv: CommandLine, runtime: Path, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     """The guest runs in another process, beside the clock, with a disk at IDE, and has published."""
     make_dynamic(tmp_path / "ide.vhd", 1 << 20)
-    process = minihv.start("run", "28_hot_plug", "--pace", "--disk", tmp_path / "ide.vhd")
+    process = minihv.start("run", "27_hot_plug", "--pace", "--disk", tmp_path / "ide.vhd")
     while not list((runtime / "minihv").glob("*.json")):
         time.sleep(0.02)
     yield process
@@ -116,7 +116,7 @@ def test_where_nothing_runs_that_is_said(minihv: CommandLine, verb: str, image: 
 
 def test_guest_that_has_not_begun_finds_the_disk_later(image: Path) -> None:
     order = order_for("attach", str(image))
-    with ParentSession("28_hot_plug") as session:
+    with ParentSession("27_hot_plug") as session:
         answer = carry_out(session, order)
         assert (answer.where, answer.guest_was) == ("SCSI controller 0, LUN 0", "not listening")
         answer = carry_out(session, order_for("detach", str(image)))
@@ -143,7 +143,7 @@ def test_guest_that_has_ended_gets_no_disk(image: Path) -> None:
 def test_controller_that_is_full_refuses_and_the_file_is_free(image: Path, tmp_path: Path) -> None:
     make_dynamic(tmp_path / "b.vhd", 1 << 20)
     with ParentSession(
-        "28_hot_plug", disks=[DiskOption(image, "scsi1")], limits=DiskLimits("one", 1)
+        "27_hot_plug", disks=[DiskOption(image, "scsi1")], limits=DiskLimits("one", 1)
     ) as session:
         assert refusal_of(session, order_for("attach", f"{tmp_path / 'b.vhd'}:scsi1")) == (
             "A SCSI controller has at most 1 disks and a child 4 controllers, and controller 1 is full: "
@@ -162,12 +162,12 @@ def test_disk_comes_to_a_guest_of_another_process_and_goes(
     gone = json.loads(went.out)
     assert (came.status, came.err) == (0, "")
     assert came.out.startswith(
-        f"{image} is at SCSI controller 0, LUN 0 of 28_hot_plug (process {gone['machine']}), "
+        f"{image} is at SCSI controller 0, LUN 0 of 27_hot_plug (process {gone['machine']}), "
     )
     assert came.out.endswith("\nThe guest: the controller is new, and was offered to it.\n")
     assert twice.status == 2 and f"{image} is in use by another process or disk" in twice.err
     assert (gone["verb"], gone["file"], gone["controller"], gone["lun"]) == ("detach", str(image), 0, 0)
-    assert "SCSI controller 2, LUN 0 of 28_hot_plug" in came_again.out
+    assert "SCSI controller 2, LUN 0 of 27_hot_plug" in came_again.out
     console = end(running)
     assert "offered controller 0\n" in console
     open_disk(image, writable=True).close()
@@ -178,8 +178,8 @@ def test_refusals_of_the_machine_come_back_whole(
 ) -> None:
     ide = tmp_path / "ide.vhd"
     assert minihv("disk", "attach", f"{image}:ide").err == (
-        "minihv: IDE has no hot plug, and the guest runs: attach the disk to SCSI, or start the "
-        "guest with it.\n"
+        "minihv: IDE has no hot plug, and the guest runs: attach the disk to SCSI, or give it to "
+        "the guest when it starts.\n"
     )
     assert minihv("disk", "detach", ide).err == (
         f"minihv: IDE has no hot plug, and {ide} is at IDE channel 0, device 0: end the guest first, or use "
