@@ -13,7 +13,7 @@ REACHING_THE_CORE = ["tests/twins", "tests/properties", "tests/unit/paging", "te
 HARDLY = (
     *("tlb", "three_walkers", "stepping", "arriving", "determinism", "paging_modes", "address_maps"),
     *("walk_pictures", "synic", "ring_explorer", "ring_attack", "vmbus", "fuzz_targets"),
-    *("partition_calls", "killed_children"),
+    *("partition_calls", "killed_children", "storage_vsp", "failing_operations"),
 )
 
 
