@@ -180,16 +180,30 @@ def row(one: Measured) -> tuple[object, ...]:
 
 
 def verdict(results: Sequence[Measured]) -> Iterator[str]:
-    """How much less each synthetic way costs than each emulated one, at the same size."""
-    shapes = sorted({(one.request_bytes, one.architecture) for one in results})
-    for size, architecture in shapes:
-        here = [one for one in results if (one.request_bytes, one.architecture) == (size, architecture)]
-        for old in (one for one in here if not WAYS[one.path].has_queue):
-            for new in (one for one in here if WAYS[one.path].has_queue):
-                fewer = old.exits_per_request / new.exits_per_request
-                faster = new.mb_per_second / old.mb_per_second
-                yield (
-                    f"{size:,} bytes, {architecture}: {new.path} at depth {new.queue_depth} takes "
-                    f"{fewer:,.1f} times fewer exits than {old.path}, and moves {faster:,.1f} times as much "
-                    "in the same time."
-                )
+    """How much less each way with a queue costs than each without, at the same size: a line for each pair."""
+    groups: dict[tuple[int, str], dict[str, list[Measured]]] = {}
+    for one in results:
+        ways = groups.setdefault((one.request_bytes, one.architecture), {})
+        ways.setdefault(one.path, []).append(one)
+    for size, architecture in sorted(groups):
+        ways = groups[size, architecture]
+        for old in (found[0] for name, found in ways.items() if not WAYS[name].has_queue):
+            for name in (name for name in ways if WAYS[name].has_queue):
+                yield f"{size:,} bytes, {architecture}: {better(name, ways[name], old)}"
+
+
+def better(name: str, queued: Sequence[Measured], old: Measured) -> str:
+    """What the way ``name`` gains over ``old``, from its worst depth to its best."""
+    fewer = [old.exits_per_request / one.exits_per_request for one in queued]
+    faster = [one.mb_per_second / old.mb_per_second for one in queued]
+    depths = [one.queue_depth for one in queued]
+    return (
+        f"{name} takes {span(fewer, '.1f')} times fewer exits than {old.path}, and moves "
+        f"{span(faster, '.1f')} times as much in the same time (depth {span(depths, 'd')})."
+    )
+
+
+def span(values: Sequence[float], form: str) -> str:
+    """The least of ``values`` to the most, or one number if both are written alike."""
+    ends = (format(end, f",{form}") for end in (min(values), max(values)))
+    return " to ".join(dict.fromkeys(ends))

@@ -103,8 +103,8 @@ def test_table_and_verdict_are_told(minihv: CommandLine, monkeypatch: pytest.Mon
         ["scsi", "ring", "-1", "512", "1", "2", "8"],
     ]
     assert lines[4:] == [
-        "512 bytes, monolithic: scsi at depth 1 takes 25.0 times fewer exits than ide-pio, and moves 1.0 "
-        "times as much in the same time."
+        "512 bytes, monolithic: scsi takes 25.0 times fewer exits than ide-pio, and moves 1.0 times as much "
+        "in the same time (depth 1)."
     ]
 
 
@@ -121,6 +121,19 @@ def test_sizes_are_not_compared_with_each_other() -> None:
         f"{size} bytes, {architecture}"
         for size in ("512", "4,096")
         for architecture in ("microkernel", "monolithic")
+    ]
+
+
+def test_verdict_has_one_line_for_each_pair_of_ways_with_the_range_over_the_depths() -> None:
+    options = IoOptions(paths=("ide-pio", "ide-dma", "scsi"), sizes=("512",), architectures=("monolithic",))
+    measured = [made_up(task, seconds=1 / task.queue_depth) for task in tasks_of(options)]
+    for one in measured:
+        one.exits_per_request /= one.queue_depth
+    assert list(verdict(measured)) == [
+        "512 bytes, monolithic: scsi takes 25.0 to 800.0 times fewer exits than ide-pio, and moves 1.0 to "
+        "32.0 times as much in the same time (depth 1 to 32).",
+        "512 bytes, monolithic: scsi takes 1.0 to 32.0 times fewer exits than ide-dma, and moves 1.0 to "
+        "32.0 times as much in the same time (depth 1 to 32).",
     ]
 
 
