@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from minihv.cli.compare.blast_radius import CHILDREN, Blast, blasts
-from minihv.cli.compare.lines_of_code import deadly_lines, lines_in_ring_minus_1
+from minihv.cli.compare.lines_of_code import deadly_lines, has_c_sources, lines_in_ring_minus_1
 from minihv.cli.compare.measure import in_a_process
 from minihv.cli.contained import Beat
 from minihv.cli.output import Progress, is_plain, print_json, print_table
@@ -30,6 +30,9 @@ GUESTS = ("20_echo", "24_ide", "25_scsi")
 """A guest that talks over VMBus, one with an emulated disk, one with a synthetic one."""
 DISKS = {"24_ide": "ide", "25_scsi": "scsi"}
 DISK_BYTES = 1 << 20
+WITHOUT_C = (
+    "; only Python was counted, since the sources in C are not installed: use a checkout to count both"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,13 +248,13 @@ def costs(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def sizes() -> Iterator[str]:
-    """Where the lines are."""
+    """Where the lines are, and which were not counted."""
     inside = lines_in_ring_minus_1()
     totals = {name: sum(parts.values()) for name, parts in deadly_lines().items()}
     yield (
         f"Ring -1 is {inside['microkernel']:,} lines as a microkernel and {inside['monolithic']:,} as a "
         f"monolith; with ring 0 of the parent, {totals['microkernel']:,} lines of a microkernel can end "
-        f"every child, against {totals['monolithic']:,}."
+        f"every child, against {totals['monolithic']:,}{'' if has_c_sources() else WITHOUT_C}."
     )
 
 

@@ -82,6 +82,11 @@ def in_native(part: str) -> int | None:
     return sum(c_lines(file) for file in files)
 
 
+def has_c_sources() -> bool:
+    """Whether C is counted too: its sources are in a checkout, and not in a wheel."""
+    return all(in_native(part) is not None for part in (CORE, KERNEL))
+
+
 def deadly_lines() -> dict[str, dict[str, int]]:
     """By architecture: what can take every partition along, and how many lines that is.
 

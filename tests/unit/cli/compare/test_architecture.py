@@ -1,11 +1,13 @@
 """``minihv compare architecture``: both run, and the verdict is made of what is counted."""
 
 import json
+from pathlib import Path
 
 import pytest
 from command_line import CommandLine
 
-from minihv.cli.compare.architecture import Run, alive, costs, who_dies
+from minihv.cli.compare import lines_of_code
+from minihv.cli.compare.architecture import Run, alive, costs, sizes, who_dies
 from minihv.cli.compare.blast_radius import Blast
 from minihv.guests.session import CrashReport
 
@@ -44,6 +46,26 @@ def test_verdict_of_a_crash_says_who_is_alive() -> None:
     assert list(who_dies([blast])) == [
         "A crash of ide in ring 3 of the parent (microkernel) leaves 1 of 3 children alive, 1 of which "
         "end as they wanted to; workers started anew: 1."
+    ]
+
+
+def test_verdict_says_whether_c_was_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted() -> str:
+        inside = lines_of_code.lines_in_ring_minus_1()
+        micro, mono = (sum(parts.values()) for parts in lines_of_code.deadly_lines().values())
+        return (
+            f"Ring -1 is {inside['microkernel']:,} lines as a microkernel and {inside['monolithic']:,} as a "
+            f"monolith; with ring 0 of the parent, {micro:,} lines of a microkernel can end every child, "
+            f"against {mono:,}"
+        )
+
+    everything = counted()
+    assert list(sizes()) == [f"{everything}."]
+    monkeypatch.setattr(lines_of_code, "NATIVE", tmp_path)
+    assert counted() != everything
+    assert list(sizes()) == [
+        f"{counted()}; only Python was counted, since the sources in C are not installed: use a checkout to "
+        "count both."
     ]
 
 
