@@ -34,6 +34,7 @@ SCSI_INSTANCE = "6d696e69-6876-5363-7369-00000000000{}"
 IDE_INSTANCE = "0000000{}-000{}-8899-0000-000000000000"
 """The instance of an IDE disk's fast way is made of its channel and its place there."""
 PLACE = re.compile(r"ide|cd|passthrough|scsi[0-3]?")
+AT_IDE = ("ide", "cd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +119,19 @@ class ChildDisks:
     def attach(self, option: DiskOption) -> Attached:
         """The disk that ``option`` names is there from now on; where.
 
+        A file that has no place is not opened.
+
         Raises:
             ConfigurationError: there is no place for it, or it cannot be opened to be written.
         """
+        is_ide = option.controller in AT_IDE
+        controller, place = self._ide_place() if is_ide else self._scsi_place(option.controller)
         disk = OPENERS.get(option.controller, open_writable)(option.path)
         try:
-            if option.controller in ("ide", "cd"):
-                controller, place = -1, self._attach_ide(disk, is_cd=option.controller == "cd")
+            if is_ide:
+                self._connect_ide(disk, place, is_cd=option.controller == "cd")
             else:
-                controller, place = self._attach_scsi(disk, option.controller)
+                self._connect_scsi(disk, controller, place)
         except BaseException:
             disk.close()
             raise
@@ -167,8 +172,8 @@ class ChildDisks:
     def _serial(self) -> str:
         return f"MINIHV{self._next_serial:04}"
 
-    def _attach_ide(self, disk: Disk, *, is_cd: bool) -> int:
-        """The next place at IDE is taken; which it is. A disk there has a fast way besides."""
+    def _ide_place(self) -> tuple[int, int]:
+        """The controller and the place of the next disk at IDE, while places there can still be taken."""
         place = sum(one.controller < 0 for one in self.attached)
         if self._is_running:
             raise ConfigurationError(
@@ -180,39 +185,41 @@ class ChildDisks:
                 f"A child has {CHANNELS} IDE channels with {DRIVES} disks each, and all have one: leave "
                 "some out, or put them behind SCSI (FILE:scsi)."
             )
+        return -1, place
+
+    def _connect_ide(self, disk: Disk, place: int, *, is_cd: bool) -> None:
+        """``disk`` is at its place. One that is no CD has a fast way besides."""
         if not self.channels:
             pci = pc_bus()
             pci.connect(self.ports)
             self.channels = IdeController(self.ports, pci).channels
         number, position = divmod(place, DRIVES)
         drive = PacketDrive(disk, self._serial) if is_cd else AtaDrive(disk, self._serial)
-        self.channels[number].attach(position, drive)
         if not is_cd:
             fast = ScsiController(target=position, most_luns=1)
             fast.attach(disk, self._serial)
             instance = UUID(IDE_INSTANCE.format(number, position))
             self.services.append(Storage(fast, instance, interface=Interface.IDE_ACCELERATOR.value))
-        return place
+        self.channels[number].attach(position, drive)
 
-    def _attach_scsi(self, disk: Disk, controller: str) -> tuple[int, int]:
+    def _scsi_place(self, controller: str) -> tuple[int, int]:
+        """The first free number of the controller that ``controller`` names, or of any."""
         named = controller.removeprefix("scsi") if controller.startswith("scsi") else ""
-        numbers = range(SCSI_CONTROLLERS) if not named else [int(named)]
-        number = next((one for one in numbers if self._has_room(one)), None)
-        if number is None:
-            raise ConfigurationError(
-                f"A SCSI controller has at most {self._limits.luns} disks and a child {SCSI_CONTROLLERS} "
-                f"controllers, and {f'controller {named} is' if named else 'all are'} full: leave some out."
-            )
+        for number in range(SCSI_CONTROLLERS) if not named else [int(named)]:
+            lun = self.controllers[number].free_lun() if number in self.controllers else 0
+            if lun is not None:
+                return number, lun
+        raise ConfigurationError(
+            f"A SCSI controller has at most {self._limits.luns} disks and a child {SCSI_CONTROLLERS} "
+            f"controllers, and {f'controller {named} is' if named else 'all are'} full: leave some out."
+        )
+
+    def _connect_scsi(self, disk: Disk, number: int, lun: int) -> None:
+        """``disk`` is behind its controller, which is made for the first one."""
         if number not in self.controllers:
-            self._make_controller(number)
-        return number, self.controllers[number].attach(disk, self._serial)
-
-    def _has_room(self, number: int) -> bool:
-        return number not in self.controllers or self.controllers[number].free_lun() is not None
-
-    def _make_controller(self, number: int) -> None:
-        controller = self.controllers[number] = ScsiController(most_luns=self._limits.luns)
-        self.services.append(Storage(controller, UUID(SCSI_INSTANCE.format(number))))
+            controller = self.controllers[number] = ScsiController(most_luns=self._limits.luns)
+            self.services.append(Storage(controller, UUID(SCSI_INSTANCE.format(number))))
+        self.controllers[number].attach(disk, self._serial, lun)
 
     def close(self) -> None:
         """What the guest wrote is in the files for good, and they are free again."""

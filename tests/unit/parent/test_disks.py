@@ -11,6 +11,7 @@ from images import dynamic, patch_table, sectors
 from minihv.devices.emulated.ata_drive import AtaDrive
 from minihv.devices.emulated.ide_device import IdeDevice
 from minihv.devices.emulated.packet_drive import PacketDrive
+from minihv.devices.synthetic.scsi_controller import ScsiController
 from minihv.errors import ConfigurationError
 from minihv.parent.disks import SHIPPED, ChildDisks, DiskLimits, DiskOption
 from minihv.spec.integration import Interface
@@ -203,6 +204,35 @@ def test_ide_has_no_hot_plug(tmp_path: Path) -> None:
     )
     disks.close()
     open_disk(second.path, writable=True).close()
+
+
+@pytest.mark.parametrize("controller", ["ide", "cd"])
+def test_file_without_a_place_is_not_opened(tmp_path: Path, controller: str) -> None:
+    disks = ChildDisks([])
+    disks.power_on()
+    with pytest.raises(ConfigurationError, match=r"^IDE has no hot plug, and the guest runs"):
+        disks.attach(DiskOption(tmp_path / "none.vhd", controller))
+    full = [*images(tmp_path, 2, "scsi0"), DiskOption(tmp_path / "none.vhd", "scsi0")]
+    assert "and controller 0 is full" in refusal_of(full, SMALL)
+
+
+@pytest.mark.parametrize("controller", ["ide", "scsi"])
+def test_disk_that_cannot_be_connected_is_closed(
+    tmp_path: Path, controller: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise ConfigurationError("No.")
+
+    (option,) = images(tmp_path, 1, controller)
+    disks = ChildDisks([])
+    with monkeypatch.context() as patched:
+        patched.setattr(ScsiController, "attach", refuse)
+        with pytest.raises(ConfigurationError, match=r"^No\.$"):
+            disks.attach(option)
+    assert disks.attached == []
+    assert disks.attach(option).path == option.path
+    assert len(disks.services) == 1
+    disks.close()
 
 
 def test_disk_that_is_not_there_cannot_be_detached(tmp_path: Path) -> None:
