@@ -101,7 +101,8 @@ def test_disk_that_the_host_uses_is_refused(monkeypatch: pytest.MonkeyPatch, pat
 
 def test_neighbour_of_what_the_host_uses_is_free(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setattr(physical, "users", lambda: [(f"{path}.old", "mounted at /data")])
-    open_physical(path).close()
+    with open_physical(path) as disk:
+        assert disk.sector_count == 64
 
 
 def test_host_tells_what_it_uses(tmp_path: Path) -> None:

@@ -68,11 +68,12 @@ def test_machine_without_a_board_runs_all_the_same(monkeypatch: pytest.MonkeyPat
 def test_board_that_is_taken_away_harms_nobody(runtime: Path) -> None:
     clock = Clock()
     with Publisher(clock.look, clock) as publisher:
-        clock.after(publisher)
+        assert clock.after(publisher) == 1
         for path in sorted((runtime / "minihv").iterdir()):
             path.unlink()
         (runtime / "minihv").rmdir()
-        clock.after(publisher)
+        assert clock.after(publisher) == 1
+    assert list(runtime.iterdir()) == []
 
 
 def test_session_is_seen_as_a_machine() -> None:

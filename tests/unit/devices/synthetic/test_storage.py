@@ -101,6 +101,7 @@ def test_request_before_the_end_of_the_terms_is_refused(controller: ScsiControll
     for operation in STEPS[:done]:
         guest.ask(operation, VERSION)
     guest.request(READY, status=NtStatus.INVALID_DEVICE_STATE)
+    assert guest.service.requests == 0
 
 
 def test_opening_again_begins_anew(guest: StorageGuest) -> None:
