@@ -20,19 +20,25 @@ if __name__ == "__main__":
     with atheris.instrument_imports(include=["minihv.vmbus"]):
         import_module("minihv.vmbus.server")
 
-from minihv.spec.vmbus import MESSAGE_BYTES, MessageHeader, MessageType, Version
+from vmbus_client import Client
+
+from minihv.spec.vmbus import MESSAGE_BYTES, MessageHeader, MessageType
+from minihv.spec.vmbus_ring import PacketKind
 from minihv.vmbus.actions import Action, Post
 from minihv.vmbus.channel import OpenChannel
 from minihv.vmbus.gpadl import Gpadl
 from minihv.vmbus.guest_memory import FlatMemory
 from minihv.vmbus.limits import MAX_ACTIONS, MAX_GPADLS, MAX_GRANTED_PAGES, MAX_HALF_RECEIVED_BYTES
-from minihv.vmbus.messages import decode, encode
+from minihv.vmbus.messages import decode
 from minihv.vmbus.offers import Offer
+from minihv.vmbus.packets import Packet
 from minihv.vmbus.server import VmbusServer
 
 RAM_PAGES, VPS, DEVICES = 64, 2, 2
 MESSAGE, SIGNAL, WRITE, RESCIND = range(4)  # the rest of a letter's first byte does not count
 KNOWN = get_args(Action)
+GPADL, GPNS = 0xE1E10, range(2, 6)
+"""Of the honest guest's rings."""
 
 
 class Repeater:
@@ -61,18 +67,25 @@ def letters(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def run_one(data: bytes) -> list[str]:
     """Has a server hear ``data``, and checks what must be true of it; the types of what it wanted done."""
-    memory = FlatMemory(RAM_PAGES)
-    server = VmbusServer(memory, VPS)
+    client = Client(RAM_PAGES, VPS)
+    server = client.server
     for number in range(DEVICES):
-        server.offer(Offer(UUID(int=1), UUID(int=number)), Repeater())
+        server.offer(device(number), Repeater())
     wanted: list[str] = []
     for kind, content in letters(data):
-        happen(server, memory, kind, content)
+        happen(server, client.memory, kind, content)
         wanted += take_all(server)
         check(server)
     server.reset()
-    assert greeted(server), "an honest guest is not heard after a hostile one"
+    take_all(server)
+    check_empty(server)
+    serve(client)
     return wanted
+
+
+def device(number: int) -> Offer:
+    """What a device is offered as."""
+    return Offer(UUID(int=1), UUID(int=number))
 
 
 def happen(server: VmbusServer, memory: FlatMemory, kind: int, content: bytes) -> None:
@@ -117,13 +130,29 @@ def check(server: VmbusServer) -> None:
     assert all(0 <= gpn < RAM_PAGES for gpadl in whole for part in gpadl.ranges for gpn in part.gpns)
 
 
-def greeted(server: VmbusServer) -> bool:
-    """Whether first contact and the offers work."""
-    server.message(encode(MessageType.INITIATE_CONTACT, version=Version.V4_0))
-    server.message(encode(MessageType.REQUEST_OFFERS))
-    posts = [action for action in server.actions if isinstance(action, Post)]
-    types = [MessageType(MessageHeader(post.payload).type) for post in posts]
-    return types[0] is MessageType.VERSION_RESPONSE and types[-1] is MessageType.ALL_OFFERS_DELIVERED
+def check_empty(server: VmbusServer) -> None:
+    """After a reset nothing is left of a guest, and what the host took back is not offered."""
+    table = server.gpadls
+    assert (len(table), table.granted_pages, table.half_received_bytes) == (0, 0, 0)
+    assert server.agreement is None and not server.offers_requested
+    assert not any(channel.open or channel.is_told or channel.is_rescinded for channel in server.channels)
+
+
+def serve(client: Client) -> None:
+    """An honest guest hears every offer, opens a channel that is new, and has its packet answered."""
+    relid = client.server.offer(device(DEVICES), Repeater())
+    assert {offer.relid for offer in client.connect()} == {
+        channel.relid for channel in client.server.channels
+    }
+    assert client.grant(relid, GPADL, GPNS) == 0
+    writer, reader = client.rings(GPNS, len(GPNS) // 2)
+    assert client.open(relid, GPADL, len(GPNS) // 2) == 0
+    writer.write(Packet(PacketKind.IN_BAND, b"are you?", transaction_id=4711))
+    writer.commit_write()
+    client.server.signal(relid)
+    assert reader.read() == Packet(PacketKind.COMPLETION, b"are you?", transaction_id=4711)
+    client.take()
+    assert client.signals[-1].relid == relid and client.traces == []
 
 
 if __name__ == "__main__":
