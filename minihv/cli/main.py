@@ -6,13 +6,40 @@ Next: ``minihv.cli.run``
 import io
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
 
+from minihv.cli.compare.verbs import compare
 from minihv.cli.disk.verbs import disk
-from minihv.cli.options import Json, Plain, Policy, whole_number
+from minihv.cli.options import (
+    Architecture,
+    At,
+    Blocks,
+    Crash,
+    Disks,
+    Guest,
+    Json,
+    LargePages,
+    Limits,
+    LoggedMode,
+    Lps,
+    Memory,
+    Mode,
+    Paced,
+    Paging,
+    Parent,
+    Plain,
+    Policy,
+    ShadowFrames,
+    ShutdownAfter,
+    Svg,
+    Tlb,
+    Trace,
+    Vp,
+    Vps,
+    whole_number,
+)
 from minihv.errors import InternalError, MinihvError
 
 REFUSED, FAILED, UNWRITABLE, INTERRUPTED, BROKEN_PIPE = 2, 70, 74, 130, 141
@@ -49,82 +76,24 @@ def minihv(
 
 @app.command()
 def run(  # noqa: PLR0913 - one parameter for each option
-    guest: Annotated[
-        str, typer.Argument(metavar="GUEST", help="An ELF file, or a built-in program (`minihv guests`).")
-    ],
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="RAM of the guest: 64M, 1G (2M to 8G).")
-    ] = None,
-    vps: Annotated[
-        int | None, typer.Option(metavar="N", parser=whole_number, help="Virtual processors, 1 to 32.")
-    ] = None,
-    lps: Annotated[
-        int,
-        typer.Option(metavar="N", parser=whole_number, help="Logical processors of the machine, 1 to 32."),
-    ] = 1,
-    paging: Annotated[
-        str,
-        typer.Option(
-            metavar="MODE",
-            help="slat: minihv walks two stages; shadow: one of its own; hardware: the engine's MMU walks.",
-        ),
-    ] = "slat",
+    guest: Guest,
+    memory: Memory = None,
+    vps: Vps = None,
+    lps: Lps = 1,
+    paging: Paging = "slat",
     policy: Policy = "unsync",
-    shadow_frames: Annotated[
-        int | None,
-        typer.Option(metavar="N", parser=whole_number, help="Frames for shadow tables, at least 16."),
-    ] = None,
-    large_pages: Annotated[
-        str, typer.Option(metavar="HOW", help="In shadow tables: keep, or split into pages of 4 KiB.")
-    ] = "keep",
-    tlb: Annotated[
-        str | None,
-        typer.Option(metavar="SHAPE", help="Model a TLB: 64x4 is 64 sets of 4 ways; 64x4,pdes=32,nested=64."),
-    ] = None,
-    blocks: Annotated[
-        int | None,
-        typer.Option(metavar="N", parser=whole_number, help="Stop after so many executed blocks."),
-    ] = None,
-    trace: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write every event: FILE.json for Perfetto, else JSON lines."),
-    ] = None,
-    parent: Annotated[
-        bool,
-        typer.Option(
-            "--parent/--no-parent", help="Boot a parent partition first; the guest is its child, or alone."
-        ),
-    ] = True,
-    shutdown_after: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Have the parent ask the guest to shut down, in virtual time."),
-    ] = None,
-    disk: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--disk",
-            metavar="FILE[:ide|:scsi|:passthrough|:cd]",
-            help="A disk or a CD of the guest, an image; again for another one.",
-        ),
-    ] = None,
-    disk_limits: Annotated[
-        str,
-        typer.Option(metavar="HOW", help="Disks behind a SCSI controller: announced (256) or shipped (64)."),
-    ] = "announced",
-    pace: Annotated[
-        bool,
-        typer.Option("--pace", help="While all VPs idle, let time pass no faster than the host's clock."),
-    ] = False,
-    architecture: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOW", help="Devices are in the parent: microkernel; or in ring -1: monolithic."
-        ),
-    ] = None,
-    crash: Annotated[
-        str | None,
-        typer.Option(metavar="DEVICE@N", help="Have a device model crash at its N-th operation: ide@100."),
-    ] = None,
+    shadow_frames: ShadowFrames = None,
+    large_pages: LargePages = "keep",
+    tlb: Tlb = None,
+    blocks: Blocks = None,
+    trace: Trace = None,
+    parent: Parent = True,
+    shutdown_after: ShutdownAfter = None,
+    disks: Disks = None,
+    disk_limits: Limits = "announced",
+    pace: Paced = False,
+    architecture: Architecture = None,
+    crash: Crash = None,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -147,33 +116,13 @@ def run(  # noqa: PLR0913 - one parameter for each option
         plain,
         parent,
         shutdown_after,
-        tuple(disk or ()),
+        tuple(disks or ()),
         disk_limits,
         pace,
         architecture,
         crash,
     )
     raise typer.Exit(run_guest(options))
-
-
-Guest = Annotated[
-    str, typer.Argument(metavar="GUEST", help="An ELF file, or a built-in program (`minihv guests`).")
-]
-Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="RAM of the guest: 64M, 1G.")]
-Vps = Annotated[
-    int | None, typer.Option("--vps", metavar="N", parser=whole_number, help="Virtual processors, 1 to 32.")
-]
-Mode = Annotated[str, typer.Option("--paging", metavar="MODE", help="Who serves a TLB miss, as in `run`.")]
-At = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--at", metavar="POINT", help="After so many blocks, or at a SYMBOL or 0xADDRESS; else at the end."
-    ),
-]
-Vp = Annotated[
-    int, typer.Option("--vp", metavar="N", parser=whole_number, help="Whose tables; 0 is the first VP.")
-]
-Svg = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write the drawing to FILE too.")]
 
 
 @app.command()
@@ -226,9 +175,7 @@ def map_(  # noqa: PLR0913 - one parameter for each option
 
 @app.command()
 def dirty(  # noqa: PLR0913 - one parameter for each option
-    guest: Annotated[
-        str, typer.Argument(metavar="GUEST", help="An ELF file, or a built-in program (`minihv guests`).")
-    ],
+    guest: Guest,
     every: Annotated[
         int | None,
         typer.Option(
@@ -237,27 +184,13 @@ def dirty(  # noqa: PLR0913 - one parameter for each option
             help="Length of an interval; without it one is chosen that gives a few dozen.",
         ),
     ] = None,
-    blocks: Annotated[
-        int | None,
-        typer.Option(metavar="N", parser=whole_number, help="Stop after so many executed blocks."),
-    ] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="RAM of the guest: 64M, 1G (2M to 8G).")
-    ] = None,
-    vps: Annotated[
-        int | None, typer.Option(metavar="N", parser=whole_number, help="Virtual processors, 1 to 32.")
-    ] = None,
-    lps: Annotated[
-        int,
-        typer.Option(metavar="N", parser=whole_number, help="Logical processors of the machine, 1 to 32."),
-    ] = 1,
-    paging: Annotated[
-        str, typer.Option(metavar="MODE", help="How memory is translated; the engine's own MMU has no log.")
-    ] = "slat",
+    blocks: Blocks = None,
+    memory: Memory = None,
+    vps: Vps = None,
+    lps: Lps = 1,
+    paging: LoggedMode = "slat",
     policy: Policy = "unsync",
-    svg: Annotated[
-        Path | None, typer.Option("--svg", metavar="FILE", help="Write the map as a drawing, too.")
-    ] = None,
+    svg: Svg = None,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -349,120 +282,8 @@ def bench(
     raise typer.Exit(measure(names or [], as_json, plain, rounds))
 
 
-compare = typer.Typer(
-    help="Run the same guests in several ways, and compare.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 app.add_typer(compare, name="compare")
 app.add_typer(disk, name="disk")
-
-
-@compare.command()
-def paging(  # noqa: PLR0913 - one parameter for each option
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[GUEST]...", help="ELF files or built-in programs; without any, six of them."
-        ),
-    ] = None,
-    rounds: Annotated[
-        int, typer.Option(metavar="N", parser=whole_number, help="Runs in each mode, in turns.")
-    ] = 3,
-    blocks: Annotated[
-        int | None,
-        typer.Option(metavar="N", parser=whole_number, help="Stop each run after so many blocks."),
-    ] = None,
-    tlb: Annotated[
-        str | None,
-        typer.Option(metavar="SHAPE", help="Model a TLB, as `run` does: 64x4, or more."),
-    ] = None,
-    costs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="TOML with costs of your own in cycles, as `exit = 1500`."),
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the modelled cycles: FILE.svg or FILE.png.")
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the costs, their sources, and what each adds.")
-    ] = False,
-    as_json: Json = False,
-    plain: Plain = False,
-) -> None:
-    """Compare SLAT with shadow paging, by what is counted."""
-    from minihv.cli.compare.paging import PagingOptions, compare_paging
-
-    options = PagingOptions(tuple(names or ()), rounds, blocks, tlb, costs, plot, explain, as_json, plain)
-    raise typer.Exit(compare_paging(options))
-
-
-@compare.command(name="io")
-def compare_ways(  # noqa: PLR0913 - one parameter for each option
-    paths: Annotated[
-        list[str] | None, typer.Option("--path", metavar="NAME", help="A way to a disk; again for another.")
-    ] = None,
-    sizes: Annotated[
-        list[str] | None,
-        typer.Option("--size", metavar="SIZE", help="Of a request: 512 to 1M; again for another."),
-    ] = None,
-    depths: Annotated[
-        list[int] | None,
-        typer.Option("--depth", metavar="N", help="Requests on their way at once: 1 to 32; again."),
-    ] = None,
-    architectures: Annotated[
-        list[str] | None,
-        typer.Option("--architecture", metavar="HOW", help="As in `run`; both unless one is named."),
-    ] = None,
-    rounds: Annotated[
-        int, typer.Option(metavar="N", parser=whole_number, help="Runs of each kind, in turns.")
-    ] = 3,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Large requests word by word too: many minutes.")
-    ] = False,
-    timeline: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="The life of one read each way: FILE.txt, .svg or .json (Perfetto)."
-        ),
-    ] = None,
-    as_json: Json = False,
-    plain: Plain = False,
-) -> None:
-    """Compare the ways to a disk: emulated, synthetic, passed through."""
-    from minihv.cli.compare.io import IoOptions, compare_io
-
-    options = IoOptions(
-        tuple(paths or ()),
-        tuple(sizes or ()),
-        tuple(depths or ()),
-        tuple(architectures or ()),
-        rounds,
-        everything,
-        timeline,
-        as_json,
-        plain,
-    )
-    raise typer.Exit(compare_io(options))
-
-
-@compare.command()
-def architecture(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[GUEST]...", help="ELF files or built-in programs; without any, three."),
-    ] = None,
-    rounds: Annotated[
-        int, typer.Option(metavar="N", parser=whole_number, help="Runs in each architecture, in turns.")
-    ] = 3,
-    as_json: Json = False,
-    plain: Plain = False,
-) -> None:
-    """Compare devices in the parent with devices in ring -1: costs, sizes, crashes."""
-    from minihv.cli.compare.architecture import ArchitectureOptions, compare_architecture
-
-    raise typer.Exit(compare_architecture(ArchitectureOptions(tuple(names or ()), rounds, as_json, plain)))
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from minihv.cli.options import Json, Plain, whole_number
+from minihv.cli.options import Json, Plain, command_of_verbs, whole_number
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The image.")]
 Format = Annotated[
@@ -23,12 +23,7 @@ To = Annotated[
 ]
 Size = Annotated[str, typer.Option("--size", metavar="SIZE", help="Of the disk: 64M, 127G, up to 2040G.")]
 
-disk = typer.Typer(
-    help="Make, look at, check and change images of disks.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+disk = command_of_verbs("Make, look at, check and change images of disks.")
 
 
 @disk.command()
