@@ -1,8 +1,8 @@
-"""SCSI as disks speak it: commands, status, sense data, and the structures that commands return.
+"""SCSI as disks speak it, and drives of discs too: commands, status, sense data, and what commands return.
 
 Spec: INCITS, "SCSI Primary Commands - 4 (SPC-4)" and "SCSI Block Commands - 3 (SBC-3)", by the names of the
     commands and pages.
-Simplified: what a direct-access block device without reservations needs.
+Simplified: what devices without reservations need.
 Next: ``minihv.devices.synthetic.scsi_disk``
 """
 
@@ -61,6 +61,7 @@ class SenseKey(IntEnum):
     """What kind of trouble there is."""
 
     NO_SENSE = 0x0
+    NOT_READY = 0x2
     MEDIUM_ERROR = 0x3
     ILLEGAL_REQUEST = 0x5
     UNIT_ATTENTION = 0x6
@@ -79,8 +80,11 @@ class Additional(IntEnum):
     INVALID_FIELD_IN_PARAMETER_LIST = 0x2600
     WRITE_PROTECTED = 0x2700
     SPACE_ALLOCATION_FAILED = 0x2707
+    MEDIUM_CHANGED = 0x2800
     RESET_OCCURRED = 0x2900
+    TRAY_OPEN = 0x3A02
     REPORTED_LUNS_CHANGED = 0x3F0E
+    REMOVAL_PREVENTED = 0x5302
 
 
 class FixedSense(Layout, byte_count=18):
@@ -101,6 +105,8 @@ class PeripheralDevice(IntEnum):
     """The first byte of INQUIRY: what is there."""
 
     DISK = 0x00
+    DISC = 0x05
+    """A CD or DVD drive."""
     NOBODY = 0x7F
     """Nothing is at this number, and nothing could be."""
 
@@ -119,8 +125,10 @@ class InquiryData(Layout, byte_count=36):
     revision = raw(32, 4)
 
 
-SPC_4, COMMAND_QUEUE = 0x06, 0x02
-"""The version of SPC that is kept, and the flag of INQUIRY that many commands may be on their way."""
+SPC_3, SPC_4 = 0x05, 0x06
+"""The version of SPC that is kept."""
+REMOVABLE, COMMAND_QUEUE = 0x80, 0x02
+"""The medium can be taken out; many commands may be on their way."""
 
 
 class VitalPage(IntEnum):

@@ -13,7 +13,6 @@ from minihv.spec.mmc import (
     BLOCK_BYTES,
     CAPABILITIES_PAGE,
     DATA_TRACK,
-    EVERY_PAGE,
     LEAD_OUT,
     MEDIA_CLASS,
     MOST_CD_BLOCKS,
@@ -23,10 +22,20 @@ from minihv.spec.mmc import (
     MediaEvent,
     Profile,
 )
+from minihv.spec.scsi import (
+    CURRENT_ERROR,
+    REMOVABLE,
+    SPC_3,
+    Capacity10,
+    FixedSense,
+    InquiryData,
+    ModeHeader10,
+    ModePage,
+    PeripheralDevice,
+)
 
 VENDOR, PRODUCT, REVISION = b"Msft    ", b"Virtual CD/ROM  ", b"1.0 "
-CD_DEVICE, REMOVABLE, SPC_3, ATAPI_FORMAT = 0x05, 0x80, 0x05, 0x32
-CURRENT = 0x70
+ATAPI_FORMAT = 0x32
 NO_EVENT = 0x80
 TRACK, SESSION = 0, 1
 """Forms of a table of contents."""
@@ -58,18 +67,33 @@ def number(cdb: bytes, at: int, byte_count: int) -> int:
 
 def sense_data(key: int, additional: int) -> bytes:
     """Sense data of 18 bytes, in the fixed format."""
-    return struct.pack(">BxBIB4xH4x", CURRENT, key, 0, 10, additional)
+    length = FixedSense.byte_count - 8
+    return bytes(
+        FixedSense.build(
+            response_code=CURRENT_ERROR, key=key, additional_length=length, additional=additional
+        )
+    )
 
 
 def inquiry() -> bytes:
     """Who the drive is."""
-    head = struct.pack(">BBBBBxxx", CD_DEVICE, REMOVABLE, SPC_3, ATAPI_FORMAT, 31)
-    return head + VENDOR + PRODUCT + REVISION
+    return bytes(
+        InquiryData.build(
+            peripheral=PeripheralDevice.DISC,
+            removable=REMOVABLE,
+            version=SPC_3,
+            response_format=ATAPI_FORMAT,
+            additional_length=InquiryData.byte_count - 5,
+            vendor=VENDOR,
+            product=PRODUCT,
+            revision=REVISION,
+        )
+    )
 
 
 def capacity(block_count: int) -> bytes:
     """The last block, as far as 32 bits reach, and the bytes of one."""
-    return struct.pack(">II", min(block_count - 1, 0xFFFF_FFFF), BLOCK_BYTES)
+    return bytes(Capacity10.build(last_block=min(block_count - 1, 0xFFFF_FFFF), block_bytes=BLOCK_BYTES))
 
 
 def place(block: int, *, in_time: bool) -> bytes:
@@ -97,13 +121,13 @@ def contents(form: int, track: int, block_count: int, *, in_time: bool) -> bytes
 
 def mode_pages(wanted: int) -> bytes | None:
     """One page, or every page, behind the header. None: there is no such page."""
-    if wanted == EVERY_PAGE:
+    if wanted == ModePage.ALL:
         pages = b"".join(PAGES.values())
     elif wanted in PAGES:
         pages = PAGES[wanted]
     else:
         return None
-    return struct.pack(">HBBxxxx", len(pages) + 6, 0, 0) + pages
+    return bytes(ModeHeader10.build(length=ModeHeader10.byte_count - 2 + len(pages))) + pages
 
 
 def profile(block_count: int) -> Profile:

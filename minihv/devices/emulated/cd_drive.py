@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from minihv.devices.emulated import cd_answers
 from minihv.devices.emulated.cd_answers import number
-from minihv.spec.mmc import BLOCK_BYTES, MEDIA_CLASS, Additional, Command, MediaEvent, SenseKey
+from minihv.spec.mmc import BLOCK_BYTES, MEDIA_CLASS, DiscCommand, MediaEvent
+from minihv.spec.scsi import Additional, Command, SenseKey
 from minihv.spec.vhd import SECTOR_BYTES
 from minihv.storage.disk import Disk, Outcome
 
@@ -45,8 +46,8 @@ class Sense:
 
 Answer = Reply | Blocks | Sense
 NO_SENSE = Sense(SenseKey.NO_SENSE, Additional.NONE)
-UNKNOWN = Sense(SenseKey.ILLEGAL_REQUEST, Additional.INVALID_COMMAND)
-INVALID = Sense(SenseKey.ILLEGAL_REQUEST, Additional.INVALID_FIELD)
+UNKNOWN = Sense(SenseKey.ILLEGAL_REQUEST, Additional.INVALID_COMMAND_OPERATION_CODE)
+INVALID = Sense(SenseKey.ILLEGAL_REQUEST, Additional.INVALID_FIELD_IN_CDB)
 OUTSIDE = Sense(SenseKey.ILLEGAL_REQUEST, Additional.LBA_OUT_OF_RANGE)
 LOCKED = Sense(SenseKey.ILLEGAL_REQUEST, Additional.REMOVAL_PREVENTED)
 PROTECTED = Sense(SenseKey.DATA_PROTECT, Additional.WRITE_PROTECTED)
@@ -180,27 +181,33 @@ COMMANDS: dict[int, Callable[[CdDrive, bytes], Answer]] = {
     Command.REQUEST_SENSE: CdDrive.request_sense,
     Command.INQUIRY: CdDrive.inquiry,
     Command.START_STOP_UNIT: CdDrive.start_stop,
-    Command.PREVENT_ALLOW: CdDrive.prevent_allow,
-    Command.READ_CAPACITY: CdDrive.capacity,
+    DiscCommand.PREVENT_ALLOW: CdDrive.prevent_allow,
+    Command.READ_CAPACITY_10: CdDrive.capacity,
     Command.READ_10: CdDrive.blocks,
     Command.READ_12: CdDrive.blocks,
-    Command.READ_TOC: CdDrive.contents,
+    DiscCommand.READ_TOC: CdDrive.contents,
     Command.MODE_SENSE_10: CdDrive.mode_sense,
-    Command.GET_CONFIGURATION: CdDrive.configuration,
-    Command.GET_EVENT_STATUS: CdDrive.event,
+    DiscCommand.GET_CONFIGURATION: CdDrive.configuration,
+    DiscCommand.GET_EVENT_STATUS: CdDrive.event,
     **dict.fromkeys(
-        (Command.WRITE_10, Command.WRITE_12, Command.WRITE_AND_VERIFY, Command.FORMAT_UNIT, Command.BLANK),
+        (
+            Command.WRITE_10,
+            Command.WRITE_12,
+            DiscCommand.WRITE_AND_VERIFY,
+            DiscCommand.FORMAT_UNIT,
+            DiscCommand.BLANK,
+        ),
         CdDrive.refuse,
     ),
 }
 """What a drive does, by the operation code; any other is unknown to it."""
-ALWAYS = {Command.INQUIRY, Command.REQUEST_SENSE, Command.GET_CONFIGURATION, Command.GET_EVENT_STATUS}
+ALWAYS = {Command.INQUIRY, Command.REQUEST_SENSE, DiscCommand.GET_CONFIGURATION, DiscCommand.GET_EVENT_STATUS}
 """Commands that are answered while something else would have to be told first."""
 OF_DISC = {
     Command.TEST_UNIT_READY,
-    Command.READ_CAPACITY,
+    Command.READ_CAPACITY_10,
     Command.READ_10,
     Command.READ_12,
-    Command.READ_TOC,
+    DiscCommand.READ_TOC,
 }
 """Commands that need a disc."""

@@ -57,6 +57,8 @@ def test_length_of_a_command_is_in_its_first_three_bits() -> None:
 
 
 def test_sense_has_the_codes_of_the_standard() -> None:
-    assert (SenseKey.MEDIUM_ERROR, SenseKey.ILLEGAL_REQUEST, SenseKey.UNIT_ATTENTION) == (3, 5, 6)
+    assert (SenseKey.NOT_READY, SenseKey.MEDIUM_ERROR, SenseKey.ILLEGAL_REQUEST) == (2, 3, 5)
+    assert (SenseKey.UNIT_ATTENTION, SenseKey.DATA_PROTECT) == (6, 7)
     assert (Additional.LBA_OUT_OF_RANGE, Additional.INVALID_COMMAND_OPERATION_CODE) == (0x2100, 0x2000)
     assert (Additional.REPORTED_LUNS_CHANGED, Additional.SPACE_ALLOCATION_FAILED) == (0x3F0E, 0x2707)
+    assert (Additional.TRAY_OPEN, Additional.REMOVAL_PREVENTED) == (0x3A02, 0x5302)
