@@ -79,26 +79,42 @@ int64_t mhv_blocks_write(const struct mhv_blocks *blocks, uint64_t sector, const
     return move_sectors(blocks, sector, NULL, bytes, count);
 }
 
-uint64_t mhv_blocks_read_each(const struct mhv_blocks *blocks, const uint64_t *sectors,
-                              uint64_t request_count, uint8_t *bytes, uint64_t count)
+// One of `into` and `from` is NULL here too.
+static uint64_t move_each(const struct mhv_blocks *blocks, const uint64_t *sectors,
+                          uint64_t request_count, uint8_t *into, const uint8_t *from,
+                          uint64_t count)
 {
+    const uint64_t step = count * SECTOR_BYTES;
     uint64_t done = 0;
 
     while (done < request_count &&
-           mhv_blocks_read(blocks, sectors[done], bytes + done * count * SECTOR_BYTES, count) ==
-               (int64_t)count)
+           move_sectors(blocks, sectors[done], into ? into + done * step : NULL,
+                        into ? NULL : from + done * step, count) == (int64_t)count)
         done++;
     return done;
+}
+
+uint64_t mhv_blocks_read_each(const struct mhv_blocks *blocks, const uint64_t *sectors,
+                              uint64_t request_count, uint8_t *bytes, uint64_t count)
+{
+    return move_each(blocks, sectors, request_count, bytes, NULL, count);
 }
 
 uint64_t mhv_blocks_write_each(const struct mhv_blocks *blocks, const uint64_t *sectors,
                                uint64_t request_count, const uint8_t *bytes, uint64_t count)
 {
+    return move_each(blocks, sectors, request_count, NULL, bytes, count);
+}
+
+static uint64_t move_each_raw(int descriptor, const uint64_t *sectors, uint64_t request_count,
+                              uint8_t *into, const uint8_t *from, uint64_t count)
+{
+    const uint64_t step = count * SECTOR_BYTES;
     uint64_t done = 0;
 
     while (done < request_count &&
-           mhv_blocks_write(blocks, sectors[done], bytes + done * count * SECTOR_BYTES, count) ==
-               (int64_t)count)
+           move(descriptor, into ? into + done * step : NULL, into ? NULL : from + done * step,
+                step, (int64_t)(sectors[done] * SECTOR_BYTES)) == 0)
         done++;
     return done;
 }
@@ -106,25 +122,13 @@ uint64_t mhv_blocks_write_each(const struct mhv_blocks *blocks, const uint64_t *
 uint64_t mhv_raw_read_each(int32_t descriptor, const uint64_t *sectors, uint64_t request_count,
                            uint8_t *bytes, uint64_t count)
 {
-    uint64_t done = 0;
-
-    while (done < request_count &&
-           move(descriptor, bytes + done * count * SECTOR_BYTES, NULL, count * SECTOR_BYTES,
-                (int64_t)(sectors[done] * SECTOR_BYTES)) == 0)
-        done++;
-    return done;
+    return move_each_raw(descriptor, sectors, request_count, bytes, NULL, count);
 }
 
 uint64_t mhv_raw_write_each(int32_t descriptor, const uint64_t *sectors, uint64_t request_count,
                             const uint8_t *bytes, uint64_t count)
 {
-    uint64_t done = 0;
-
-    while (done < request_count &&
-           move(descriptor, NULL, bytes + done * count * SECTOR_BYTES, count * SECTOR_BYTES,
-                (int64_t)(sectors[done] * SECTOR_BYTES)) == 0)
-        done++;
-    return done;
+    return move_each_raw(descriptor, sectors, request_count, NULL, bytes, count);
 }
 
 bool mhv_punch_hole(int32_t descriptor, uint64_t at, uint64_t byte_count)
