@@ -79,30 +79,39 @@ struct trouble mhv_read_descriptor(struct mhv_processor *processor,
     return NO_TROUBLE;
 }
 
-// Step 3: the code segment that the gate names.
+struct trouble mhv_read_handler_code(struct mhv_processor *processor,
+                                     const struct mhv_silicon *silicon, uint32_t selector,
+                                     uint32_t external, uint32_t raw[2])
+{
+    const uint32_t error_code = (selector & 0xFFFC) + external;
+    const uint32_t kind = DESCRIPTOR_S | DESCRIPTOR_CODE;
+
+    if ((selector & 0xFFFC) == 0)
+        return fault(MHV_VECTOR_GP, external);
+    const struct trouble trouble =
+        mhv_read_descriptor(processor, silicon, selector, fault(MHV_VECTOR_GP, error_code), raw);
+    if (trouble.is_trouble)
+        return trouble;
+    if ((raw[1] & kind) != kind || (raw[1] >> 13 & 3) > mhv_cpl(silicon))
+        return fault(MHV_VECTOR_GP, error_code);
+    return raw[1] & DESCRIPTOR_P ? NO_TROUBLE : fault(MHV_VECTOR_NP, error_code);
+}
+
+// Step 3: the code segment that the gate names, which has to be one of 64 bits.
 static struct trouble read_code_segment(struct mhv_processor *processor,
                                         const struct mhv_silicon *silicon, const struct gate *gate,
                                         uint32_t external, struct mhv_silicon_segment *code)
 {
-    const uint32_t error_code = (gate->selector & 0xFFFC) + external;
     uint32_t raw[2];
+    const struct trouble trouble =
+        mhv_read_handler_code(processor, silicon, gate->selector, external, raw);
 
-    if ((gate->selector & 0xFFFC) == 0)
-        return fault(MHV_VECTOR_GP, external);
-    const struct trouble trouble = mhv_read_descriptor(processor, silicon, gate->selector,
-                                                       fault(MHV_VECTOR_GP, error_code), raw);
     if (trouble.is_trouble)
         return trouble;
-    const uint32_t dpl = raw[1] >> 13 & 3;
-    if (!(raw[1] & DESCRIPTOR_S) || !(raw[1] & DESCRIPTOR_CODE) || dpl > mhv_cpl(silicon))
-        return fault(MHV_VECTOR_GP, error_code);
-    if (!(raw[1] & DESCRIPTOR_P))
-        return fault(MHV_VECTOR_NP, error_code);
     if (!(raw[1] & DESCRIPTOR_L) || raw[1] & DESCRIPTOR_B)
-        return fault(MHV_VECTOR_GP, error_code);
-    const uint32_t cpl = raw[1] & DESCRIPTOR_CONFORMING ? mhv_cpl(silicon) : dpl;
+        return fault(MHV_VECTOR_GP, (gate->selector & 0xFFFC) + external);
     *code = (struct mhv_silicon_segment){
-        .selector = (gate->selector & 0xFFFC) | cpl,
+        .selector = handler_selector(silicon, gate->selector, raw),
         .base = 0,
         .limit = 0xFFFFFFFF,
         .flags = raw[1],

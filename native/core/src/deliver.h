@@ -46,10 +46,25 @@ static inline uint32_t external_bit(const struct delivery *delivery)
     return delivery->type == DELIVER_SOFTWARE ? 0 : ERROR_EXT;
 }
 
+// What CS will be: its last bits are the ring that the handler runs in, the same where its code
+// conforms.
+static inline uint32_t handler_selector(const struct mhv_silicon *silicon, uint32_t selector,
+                                        const uint32_t raw[2])
+{
+    const uint32_t dpl = raw[1] >> 13 & 3;
+
+    return (selector & 0xFFFC) | (raw[1] & DESCRIPTOR_CONFORMING ? mhv_cpl(silicon) : dpl);
+}
+
 // deliver.c: the eight bytes of a descriptor in the GDT or the LDT.
 struct trouble mhv_read_descriptor(struct mhv_processor *processor,
                                    const struct mhv_silicon *silicon, uint32_t selector,
                                    struct trouble beyond_limit, uint32_t raw[2]);
+// The same of the code segment of a handler, which must be present, and as privileged as the code
+// that is left or more.
+struct trouble mhv_read_handler_code(struct mhv_processor *processor,
+                                     const struct mhv_silicon *silicon, uint32_t selector,
+                                     uint32_t external, uint32_t raw[2]);
 
 // deliver_legacy.c
 struct trouble mhv_deliver_real(struct mhv_processor *processor, struct mhv_silicon *silicon,

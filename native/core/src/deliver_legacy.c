@@ -136,27 +136,18 @@ static struct mhv_silicon_segment unpack(uint32_t selector, const uint32_t raw[2
     };
 }
 
-// Step 2: the code segment that the gate names.
+// Step 2: the code segment that the gate names, in which its target lies.
 static struct trouble read_code(struct mhv_processor *processor, const struct mhv_silicon *silicon,
                                 const struct legacy_gate *gate, uint32_t external,
                                 struct mhv_silicon_segment *code)
 {
-    const uint32_t error_code = (gate->selector & 0xFFFC) + external;
     uint32_t raw[2];
+    const struct trouble trouble =
+        mhv_read_handler_code(processor, silicon, gate->selector, external, raw);
 
-    if ((gate->selector & 0xFFFC) == 0)
-        return fault(MHV_VECTOR_GP, external);
-    const struct trouble trouble = mhv_read_descriptor(processor, silicon, gate->selector,
-                                                       fault(MHV_VECTOR_GP, error_code), raw);
     if (trouble.is_trouble)
         return trouble;
-    const uint32_t dpl = raw[1] >> 13 & 3, kind = DESCRIPTOR_S | DESCRIPTOR_CODE;
-    if ((raw[1] & kind) != kind || dpl > mhv_cpl(silicon))
-        return fault(MHV_VECTOR_GP, error_code);
-    if (!(raw[1] & DESCRIPTOR_P))
-        return fault(MHV_VECTOR_NP, error_code);
-    const uint32_t cpl = raw[1] & DESCRIPTOR_CONFORMING ? mhv_cpl(silicon) : dpl;
-    *code = unpack((gate->selector & 0xFFFC) | cpl, raw);
+    *code = unpack(handler_selector(silicon, gate->selector, raw), raw);
     return gate->target <= code->limit ? NO_TROUBLE : fault(MHV_VECTOR_GP, external);
 }
 
