@@ -76,5 +76,6 @@ def test_device_that_the_guest_has_not_is_refused_with_a_list(kind: type[ChildSe
         session.crash(CrashSwitch("floppy", 1))
     assert str(refusal.value) == (
         "It is a device of the guest that crashes, and 'floppy' is none (console, echo, heartbeat, "
-        "key-value-exchange, shutdown, time-sync): choose one of these."
+        "io-apic, key-value-exchange, keyboard, pic, pit, rtc, shutdown, time-sync, uart, vga): choose "
+        "one of these."
     )
