@@ -3,6 +3,7 @@
 import atexit
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import tomllib
@@ -41,6 +42,14 @@ def lone_program_names() -> list[str]:
 def child_program_names() -> list[str]:
     """Those that are for a child of a parent."""
     return sorted(set(program_names()) - set(lone_program_names()))
+
+
+def promised(name: str, what: str) -> dict[str, int]:
+    """The rows of the README's table whose first heading is ``what``."""
+    readme = (PROGRAMS / name / "README.md").read_text()
+    table = re.search(rf"^\| {what} \| Count \|\n\| --- \| --- \|\n((?:\|.*\|\n)*)", readme, re.MULTILINE)
+    rows = table[1].splitlines() if table else []
+    return {key.strip(): int(count) for key, count in (row.strip("|").split("|") for row in rows)}
 
 
 @cache

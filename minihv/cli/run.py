@@ -327,6 +327,8 @@ def show(report: Report, *, plain: bool) -> None:
     print(f"\n{report.guest}: {report.stopped}{status} ({report.why})")
     if report.crash is not None:
         print("\n".join(crash_lines(report.crash)))
+    if report.screen:
+        print("The screen", *(f"  {line}" for line in report.screen.split("\n")), sep="\n")
     print_table("Exits to ring -1", ("exit", "count"), exit_rows(report.counters), plain=plain)
     print_table("Counted", ("what", "count"), counted_rows(report.counters), plain=plain)
     if report.tlb is not None:

@@ -88,6 +88,8 @@ class Report(msgspec.Struct, kw_only=True):
     why: str
     exit_status: int | None
     console: str
+    screen: str = ""
+    """What the VGA of a guest with devices shows; its lines are without the blanks at their end."""
     counters: Counters
     tlb: TlbCounters | None
     partitions: list[PartitionReport]

@@ -10,11 +10,10 @@ Next: ``minihv.hypervisor.apic_registers``
 """
 
 from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
+from minihv.hypervisor.instructions import Operand, decode
 from minihv.hypervisor.intercepts import instruction_bytes
-from minihv.hypervisor.register_values import GENERAL
 from minihv.hypervisor.vp import NEXT_RIP, RIP
 from minihv.spec.apic import APIC_PAGE
 from minihv.terms import PAGE_BYTES
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 REGISTER_BYTES, REGISTER_STEP = 4, 16
 LOW_32 = (1 << 32) - 1
-FULL_NAMES = {f"e{name[1:]}" if name.isalpha() else f"{name}d": name for name in GENERAL}
-"""By the names of their lower halves."""
 
 
 def is_hit(vp: "VirtualProcessor", gpa: int) -> bool:
@@ -51,7 +48,7 @@ def complete(hypervisor: "Hypervisor", vp: "VirtualProcessor", gpa: int) -> bool
     return True
 
 
-def move(vp: "VirtualProcessor", offset: int, operands: list["Operand"]) -> bool:
+def move(vp: "VirtualProcessor", offset: int, operands: list[Operand]) -> bool:
     """MOV: from a register of the APIC to one of the VP, or a register or a number into it."""
     to, source = operands
     if to.size != REGISTER_BYTES:
@@ -63,7 +60,7 @@ def move(vp: "VirtualProcessor", offset: int, operands: list["Operand"]) -> bool
     return True
 
 
-def exchange(vp: "VirtualProcessor", offset: int, operands: list["Operand"]) -> bool:
+def exchange(vp: "VirtualProcessor", offset: int, operands: list[Operand]) -> bool:
     """XCHG: both."""
     name = operands[0].name or operands[1].name
     if operands[0].size != REGISTER_BYTES:
@@ -74,51 +71,11 @@ def exchange(vp: "VirtualProcessor", offset: int, operands: list["Operand"]) -> 
     return True
 
 
-FORMS: dict[str, Callable[["VirtualProcessor", int, list["Operand"]], bool]] = {
+FORMS: dict[str, Callable[["VirtualProcessor", int, list[Operand]], bool]] = {
     "mov": move,
     "movabs": move,
     "xchg": exchange,
 }
-
-
-class Operand(NamedTuple):
-    """A general register by its full name, or a number, or else memory; and how many bytes of it."""
-
-    size: int
-    name: str = ""
-    number: int = 0
-
-
-class Decoded(NamedTuple):
-    """An instruction, as far as it matters here."""
-
-    mnemonic: str
-    byte_count: int
-    operands: list[Operand]
-
-
-def decode(code: bytes, bits: int) -> Decoded | None:
-    """The instruction that ``code`` begins with, in code of 16, 32 or 64 ``bits``."""
-    from capstone.x86 import X86_OP_IMM, X86_OP_REG
-
-    found = next(decoder(bits).disasm(code, 0, 1), None)
-    if found is None:
-        return None
-    operands = []
-    for one in found.operands:
-        name = FULL_NAMES.get(found.reg_name(one.reg), "") if one.type == X86_OP_REG else ""
-        operands.append(Operand(one.size, name, one.imm if one.type == X86_OP_IMM else 0))
-    return Decoded(found.mnemonic, found.size, operands)
-
-
-@cache
-def decoder(bits: int) -> Any:
-    """Capstone, with operands."""
-    from capstone import CS_ARCH_X86, CS_MODE_16, CS_MODE_32, CS_MODE_64, Cs
-
-    made = Cs(CS_ARCH_X86, {16: CS_MODE_16, 32: CS_MODE_32, 64: CS_MODE_64}[bits])
-    made.detail = True
-    return made
 
 
 def load(vp: "VirtualProcessor", offset: int) -> int:

@@ -52,26 +52,30 @@ def assert_virtual_interrupt(request: Request) -> Answer:
     partition = child(request)
     if isinstance(partition, Status):
         return Answer(partition)
-    control, vector = request.u64(8), request.u32(24)
+    return Answer(assert_interrupt(partition, request.u64(8), request.u64(16), request.u32(24)))
+
+
+def assert_interrupt(partition: "Partition", control: int, address: int, vector: int) -> Status:
+    """An interrupt of the type in the lower half of ``control``, for the VPs that ``address`` names."""
     kind = control & 0xFFFF_FFFF
     if kind == InterruptType.EXTERNAL:
-        return Answer(assert_external(partition, vector))
+        return assert_external(partition, vector)
     if kind not in InterruptType.__members__.values():
-        return Answer(Status.INVALID_PARAMETER)
-    vps = list(destination(partition, request.u64(16), logical=bool(control & LOGICAL)))
+        return Status.INVALID_PARAMETER
+    vps = list(destination(partition, address, logical=bool(control & LOGICAL)))
     if not vps:
-        return Answer(Status.INVALID_VP_INDEX)
+        return Status.INVALID_VP_INDEX
     if kind == InterruptType.LOWEST_PRIORITY:
         vps = vps[:1]
     if kind in SIGNALS:
         for vp in vps:
             SIGNALS[kind](vp, vector & 0xFF)
-        return Answer(Status.SUCCESS)
+        return Status.SUCCESS
     if not FIRST_VECTOR <= vector < VECTORS:
-        return Answer(Status.INVALID_PARAMETER)
+        return Status.INVALID_PARAMETER
     for vp in vps:
         vp.apic.request(vector, level=bool(control & LEVEL))
-    return Answer(Status.SUCCESS)
+    return Status.SUCCESS
 
 
 def destination(partition: "Partition", address: int, *, logical: bool) -> "Iterable[VirtualProcessor]":
@@ -106,11 +110,16 @@ def clear_virtual_interrupt(request: Request) -> Answer:
     partition = child(request)
     if isinstance(partition, Status):
         return Answer(partition)
+    return Answer(clear_external(partition))
+
+
+def clear_external(partition: "Partition") -> Status:
+    """The same, for whoever is in ring -1."""
     held = partition.external_vector
     if held is not None and partition.vps and partition.vps[0].apic.requested >> held & 1:
-        return Answer(Status.NOT_ACKNOWLEDGED)
+        return Status.NOT_ACKNOWLEDGED
     partition.external_vector = None
-    return Answer(Status.SUCCESS)
+    return Status.SUCCESS
 
 
 ASSERT = Call(assert_virtual_interrupt, header_bytes=32)

@@ -24,6 +24,7 @@ from minihv.spec.intercepts import (
     AccessType,
     CacheType,
     CpuidMessage,
+    EoiMessage,
     ExceptionFlags,
     ExceptionMessage,
     ExecutionState,
@@ -211,6 +212,17 @@ def tell_of_exception(hypervisor: "Hypervisor", vp: "VirtualProcessor", vector: 
 def tell_of_end(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> bool:
     """A triple fault."""
     return forward(hypervisor, vp, MessageType.UNRECOVERABLE_EXCEPTION, header(vp, AccessType.EXECUTE, 0))
+
+
+def tell_of_eoi(hypervisor: "Hypervisor", vp: "VirtualProcessor", vector: int) -> None:
+    """The end of a level-triggered interrupt, which whoever raised it waits for. ``vp`` goes on."""
+    payload = bytes(EoiMessage.build(vp_index=vp.index, vector=vector))
+    parent = hypervisor.partitions.get(vp.partition.parent_id)
+    if vp.partition.models is not None:
+        vp.partition.models.answer(MessageType.APIC_EOI, payload)
+    elif parent is not None and parent.vps:
+        message = Message(MessageType.APIC_EOI, vp.partition.id, payload)
+        parent.vps[0].synic.post(INTERCEPT_SINT, message, vp.synic.eoi_buffers)
 
 
 def header(vp: "VirtualProcessor", access: AccessType, length: int) -> InterceptHeader:

@@ -9,7 +9,7 @@ Simplified: a partition without a parent pays nothing, is created whole and is a
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from minihv.hypervisor import cpuid
+from minihv.hypervisor import cpuid, intercepts
 from minihv.hypervisor.device_models import DeviceModels
 from minihv.hypervisor.gpa_space import GpaSpace
 from minihv.hypervisor.intercepts import Intercepts
@@ -176,6 +176,10 @@ class Partition:
         """Ends the partition because what it stands on is gone, if it has not ended yet."""
         if not self.has_stopped:
             self.has_crashed, self.why = True, why
+
+    def tell_of_eoi(self, vp: VirtualProcessor, vector: int) -> None:
+        """``vp`` has ended a level-triggered interrupt: whoever raised it is told."""
+        intercepts.tell_of_eoi(self._hypervisor, vp, vector)
 
     def set_hypercall_page(self, gpa: Gpa | None) -> None:
         """Lays the hypercall page over the guest's page at ``gpa``, or takes it away.

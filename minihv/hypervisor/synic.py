@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from minihv.spec.hypercalls import MapFlags, Status
 from minihv.spec.msrs import OverlayRegister, SintRegister, SynicControl
 from minihv.spec.synic import (
+    BUFFERS_FOR_EOIS,
     BUFFERS_FOR_INTERCEPTS,
     BUFFERS_FOR_TIMERS,
     SINT_COUNT,
@@ -91,7 +92,8 @@ class Synic:
         """All as the guest wrote them, reserved bits included."""
         self.timer_buffers = Buffers(BUFFERS_FOR_TIMERS)
         self.intercept_buffers = Buffers(BUFFERS_FOR_INTERCEPTS)
-        """For the messages of which this VP is the *cause*; they go to its parent."""
+        self.eoi_buffers = Buffers(BUFFERS_FOR_EOIS)
+        """Both are for messages of which this VP is the *cause*; they go to its parent."""
         self.tell: Tell | None = None
         """Who reads the trace, if anybody does."""
 

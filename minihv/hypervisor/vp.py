@@ -237,8 +237,10 @@ class VirtualProcessor:
             self.state = VpState.READY
             self._woke(self)
 
-    def _after_eoi(self, _vector: int) -> None:
+    def _after_eoi(self, vector: int) -> None:
         self.synic.retry()
+        if self.apic.level >> vector & 1:
+            self.partition.tell_of_eoi(self, vector)
 
     def _edit(self, change: Callable[[], None]) -> None:
         self._processor.save(self.handle)

@@ -19,7 +19,7 @@ from minihv.parent.partition import ParentPartition
 
 def devices_of(child: Child, bus: ChildBus) -> list[str]:
     """The names of its chips and its services."""
-    models: Iterable[object] = (*child.plan.ports.chips, *bus.services.values())
+    models: Iterable[object] = (*child.wires.board.chips, *bus.services.values())
     return sorted({name_of(model) for model in models})
 
 
@@ -35,7 +35,8 @@ def arm(switch: CrashSwitch, child: Child, bus: ChildBus) -> None:
             f"It is a device of the guest that crashes, and {switch.device!r} is none "
             f"({', '.join(names)}){nearest(switch.device, names) or ': choose one of these.'}"
         )
-    child.plan.ports.before = switch.operate
+    board = child.wires.board
+    board.ports.before = board.memory.before = switch.operate
     for service in bus.services.values():
         service.before = switch.operate
 

@@ -117,6 +117,17 @@ def post_message(connection: int, payload: bytes, kind: int = 1) -> Hypercall:
     return Hypercall(CallCode.POST_MESSAGE, header + payload.ljust(240, b"\0"))
 
 
+def assert_interrupt(partition: int, control: int, destination: int, vector: int) -> Hypercall:
+    """HvAssertVirtualInterrupt: the type of the interrupt is the lower half of ``control``."""
+    block = struct.pack("<QQQI4x", partition, control, destination, vector)
+    return Hypercall(CallCode.ASSERT_VIRTUAL_INTERRUPT, block)
+
+
+def clear_interrupt(partition: int) -> Hypercall:
+    """HvClearVirtualInterrupt."""
+    return Hypercall(CallCode.CLEAR_VIRTUAL_INTERRUPT, packed(partition), fast=True)
+
+
 def signal_event(connection: int, flag: int) -> Hypercall:
     """HvSignalEvent, the fast form."""
     return Hypercall(CallCode.SIGNAL_EVENT, struct.pack("<IHH", connection, flag, 0), fast=True)

@@ -29,15 +29,10 @@ FIRST_DEPOSIT = 16
 DEPOSIT = 64
 """Pages that are deposited at creation, and each time that the pool turns out to be too small."""
 PORTS_OF_PC = (
-    *(0x20, 0x21, 0xA0, 0xA1),  # interrupt controllers
-    *range(0x40, 0x44),  # timer
-    *(0x60, 0x64),  # keyboard controller
-    *(0x70, 0x71),  # real-time clock
     0x80,  # progress of the firmware
-    *range(0x3F8, 0x400),  # first serial port
     *(0xCF8, 0xCFC),  # PCI configuration
 )
-"""What a guest that is not enlightened looks for; its worker answers there."""
+"""What a guest that is not enlightened looks for, even where there is no chip; its worker answers there."""
 RENAMED = {"g_pat": RegisterName.PAT}
 TABLES = ("gdtr", "idtr")
 
@@ -74,6 +69,8 @@ class Child:
     restarts: int = 0
     """How often it got a new worker because a device model crashed in the old one."""
     services: Any = field(default=None, repr=False)
+    wires: Any = field(default=None, repr=False)
+    """Its mainboard, and the way from there to its VPs."""
 
     @property
     def name(self) -> str:

@@ -28,6 +28,7 @@ from minihv.parent.children import PORTS_OF_PC, Child, Plan
 from minihv.parent.offers import standard_services
 from minihv.parent.vid import ChildMemory, Run
 from minihv.parent.vmbus_service import BUSY, MOST_TRIES, RETRY_100NS
+from minihv.parent.wires import InnerWires
 from minihv.parent.worker import Values, decide
 from minihv.spec.hypercalls import Status
 from minihv.spec.synic import BUFFERS_OF_PORT, PortType
@@ -86,6 +87,7 @@ class Monolith(Buses):
         plan = Plan(name, memory_bytes, vps, image, PortBus() if ports is None else ports, services)
         memory = ChildMemory(partition.gpa_space, (Run(0, 0, memory_bytes // PAGE_BYTES),))
         child = self.children[partition.id] = Child(partition.id, plan, memory, partition, is_started=True)
+        child.wires = InnerWires(child, self._now, self.hypervisor.alarms)
         partition.models = Models(child)
         partition.intercepts.ports.update((*PORTS_OF_PC, *plan.ports.ports))
         partition.intercepts.msrs.add(0)

@@ -27,8 +27,10 @@ from minihv.parent.children import Child, Plan
 from minihv.parent.gate import Gate, GateCall, GateCode
 from minihv.parent.offers import standard_services
 from minihv.parent.orders import Job, Orders, Steps
+from minihv.parent.timer import KernelTimer
 from minihv.parent.vid import Vid
 from minihv.parent.vmbus_service import VmbusService
+from minihv.parent.wires import ParentWires
 from minihv.parent.worker import Workers
 from minihv.terms import LARGE_PAGE_BYTES, MIB, page_align_up
 
@@ -72,7 +74,8 @@ class ParentPartition:
         self.orders = Orders(self.partition, self.gate, self._ring)
         self.children: dict[int, Child] = {}
         self.workers = Workers(self.gate, self.orders, self.children)
-        self.vmbus = VmbusService(self.gate, self.orders, self._now, standard_services)
+        self.timer = KernelTimer(self.gate, self.orders, self._now)
+        self.vmbus = VmbusService(self.gate, self.orders, self.timer, self._now, standard_services)
         self.log: list[str] = []
         self.worker_count = 0
         self._vid: Vid | None = None
@@ -197,6 +200,7 @@ class ParentPartition:
         partition = self.hypervisor.partitions[number]
         partition.name = plan.name
         child = Child(number, plan, self.vid.allocate(number, plan.memory_bytes), partition)
+        child.wires = ParentWires(child, self._now, self.orders, self.timer)
         self.children[number] = child
         yield from children.set_up(self.vid, child)
         plan.ports.ram = ChildRam(partition.gpa_space, self.hypervisor.memory)
@@ -206,7 +210,9 @@ class ParentPartition:
         return child
 
     def _destroy(self, number: int, vp_count: int) -> Steps:
-        self.children.pop(number, None)
+        child = self.children.pop(number, None)
+        if child is not None:
+            child.wires.close()
         yield from self.vmbus.disconnect(number, vp_count)
         yield from children.destroy(self.vid, number)
 

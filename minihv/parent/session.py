@@ -113,6 +113,7 @@ class ChildSession(GuestSession, ABC):
     def report(self) -> Report:
         """What has happened so far; where the worker said why the guest cannot go on, in its words."""
         report = super().report()
+        report.screen = self.child.wires.board.vga.text()
         if self.child.stopped and not self.partition.is_shut_down:
             child = next(one for one in report.partitions if one.id == self.child.id)
             report.stopped = child.stopped = self.child.stopped

@@ -10,6 +10,7 @@ else is done by one job at a time, in order, because a message that finds no buf
 """
 
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
 
 from minihv.devices.synthetic.service import Service
 from minihv.errors import ConfigurationError
@@ -19,7 +20,8 @@ from minihv.parent.buses import Buses, ChildBus
 from minihv.parent.child_memory import ChildRam
 from minihv.parent.children import Child, make
 from minihv.parent.gate import Gate, GateCall, GateCode
-from minihv.parent.orders import Order, Orders, Result, Steps, Tick
+from minihv.parent.orders import Order, Orders, Result, Steps
+from minihv.parent.timer import KernelTimer
 from minihv.spec.hypercalls import Status
 from minihv.spec.vmbus import CHANNEL_CONNECTIONS
 from minihv.vmbus.actions import ConnectEvent, DisconnectEvent, Post, SignalChannel, Trace
@@ -43,19 +45,16 @@ class VmbusService(Buses):
         self,
         gate: Gate,
         orders: Orders,
+        timer: KernelTimer,
         now: Callable[[], int],
         offers: Callable[[Child], Iterable[Service]],
     ) -> None:
         super().__init__(now)
-        self._orders = orders
+        self._orders, self._timer = orders, timer
         self._offers = offers
         self._by_flag: dict[int, tuple[ChildBus, int]] = {}
-        self._dues: dict[int, int] = {}
-        """By child: when something of its bus depends on time."""
-        self._tick_at: int | None = None
         gate.serve(GateCode.VMBUS_MESSAGE, self._message)
         gate.serve(GateCode.CHANNEL_EVENT, self._events)
-        gate.serve(GateCode.TICK, self._tick)
 
     # Children come and go.
 
@@ -95,7 +94,7 @@ class VmbusService(Buses):
         bus.is_closed = True
         if bus.pump is not None:
             self._orders.cancel(bus.pump)
-        self._dues.pop(child, None)
+        self._timer.cancel(("bus", child))
         bus.server.reset()
         for relid in list(bus.flags):
             yield from self._disconnect_event(bus, relid)
@@ -130,18 +129,12 @@ class VmbusService(Buses):
                 self.attend(bus)
         return self._orders.place()
 
-    def _tick(self, _call: GateCall) -> int:
-        """The moment came that something waited for."""
-        self._tick_at = None
-        now = self._now()
-        for bus in list(self.buses.values()):
-            due = bus.due_100ns
-            if due is not None and due <= now:
-                self._tell_time(bus, bus.services.values())
-                if bus.retry_at is not None and bus.retry_at <= now:
-                    self._start_pump(bus)
-            self.drain(bus)
-        return self._orders.place()
+    def _expire(self, bus: ChildBus) -> None:
+        """The moment came that something on the bus waited for."""
+        self._tell_time(bus, bus.services.values())
+        if bus.retry_at is not None and bus.retry_at <= self._now():
+            self._start_pump(bus)
+        self.drain(bus)
 
     # What the servers want.
 
@@ -224,12 +217,4 @@ class VmbusService(Buses):
 
     def _set_tick(self, bus: ChildBus) -> None:
         """The timer of the kernel is set for the first moment that something waits for."""
-        due = bus.due_100ns
-        if due is None:
-            self._dues.pop(bus.child.id, None)
-        else:
-            self._dues[bus.child.id] = due
-        due = min(self._dues.values(), default=None)
-        if due is not None and due != self._tick_at:
-            self._tick_at = due
-            self._orders.post(Tick(due))
+        self._timer.set(("bus", bus.child.id), bus.due_100ns, partial(self._expire, bus))

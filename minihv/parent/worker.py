@@ -2,7 +2,7 @@
 
 Stands for: the emulation in a virtual machine's worker process (vmwp), ring 3 of the parent.
 Spec: TLFS, "Intercepts" and the structures of its messages; "HvCallSetVpRegisters".
-Simplified: of the instructions only those at ports are emulated; memory without RAM ends the child.
+Simplified: only instructions are emulated that access ports, or the registers of a chip in memory.
 Next: ``minihv.parent.vmbus_service``
 
 The kernel puts the message into the mailbox of the worker of the child that it came from. The answer is a
@@ -17,6 +17,7 @@ from minihv.parent.calls import register_element
 from minihv.parent.children import Child
 from minihv.parent.gate import REFUSED, Gate, GateCall, GateCode
 from minihv.parent.linear_memory import LinearMemory
+from minihv.parent.memory_access import execute
 from minihv.parent.orders import Orders, StartWorker, Steps
 from minihv.parent.string_ports import move_element, registers_behind, repeats
 from minihv.spec.bits import Layout
@@ -24,6 +25,7 @@ from minihv.spec.hypercalls import PendingInterruption, RegisterName
 from minihv.spec.intercepts import (
     AccessType,
     CpuidMessage,
+    EoiMessage,
     ExceptionMessage,
     InterceptHeader,
     MemoryMessage,
@@ -114,13 +116,26 @@ def pending_exception(vector: int, error_code: int | None) -> Values:
     return {RegisterName.PENDING_INTERRUPTION: int(event)}
 
 
-def no_memory(message: MemoryMessage) -> str:
-    """Why a VP cannot go on that met no memory."""
+def answer_memory(message: MemoryMessage, child: Child) -> Values:
+    """The chip there is asked, if there is one, and does what the instruction says."""
+    board = child.wires.board
+    return execute(message, board.memory) if board.memory.answers(int(message.gpa)) else {}
+
+
+def note_eoi(message: EoiMessage, child: Child) -> None:
+    """An interrupt of the I/O APIC may come again."""
+    child.wires.end_of_interrupt(int(message.vector))
+
+
+def no_memory(message: MemoryMessage, child: Child) -> str:
+    """Why a VP cannot go on that met no memory, or a chip in a way that nobody knows."""
+    if child.wires.board.memory.answers(int(message.gpa)):
+        return f"used the chip at GPA {message.gpa:#x} by an instruction that its worker does not know"
     verb = {AccessType.READ: "read", AccessType.WRITE: "wrote to", AccessType.EXECUTE: "fetched from"}
     return f"{verb[AccessType(message.header.access_type)]} GPA {message.gpa:#x}, where nothing answers"
 
 
-def third_fault(header: InterceptHeader) -> str:
+def third_fault(header: InterceptHeader, _child: Child) -> str:
     """Why a VP cannot go on that met a triple fault."""
     return f"met a third fault on its way to the double-fault handler at RIP {header.rip:#x}"
 
@@ -130,7 +145,12 @@ ANSWERS: Mapping[int, tuple[type[Layout], Callable[..., Values]]] = {
     MessageType.MSR_INTERCEPT: (MsrMessage, answer_msr),
     MessageType.CPUID_INTERCEPT: (CpuidMessage, answer_cpuid),
     MessageType.EXCEPTION_INTERCEPT: (ExceptionMessage, answer_exception),
+    MessageType.UNMAPPED_GPA: (MemoryMessage, answer_memory),
 }
+NOTES: Mapping[int, tuple[type[Layout], Callable[..., None]]] = {
+    MessageType.APIC_EOI: (EoiMessage, note_eoi),
+}
+"""Messages that want no answer: the VP has gone on."""
 ENDS: Mapping[int, tuple[type[Layout], Callable[..., str]]] = {
     MessageType.UNMAPPED_GPA: (MemoryMessage, no_memory),
     MessageType.GPA_INTERCEPT: (MemoryMessage, no_memory),
@@ -192,22 +212,29 @@ class Workers:
     def _restart(self, child: Child) -> Steps:
         """A new worker, with chips as after power on; the kernel hands it what the old one left open."""
         child.restarts += 1
-        child.plan.ports.power_on()
+        child.wires.board.power_on()
         mailbox = yield StartWorker(child.id)
         child.mailbox = mailbox.value
 
 
 def decide(child: Child, kind: int, payload: bytes) -> Values:
     """The registers that let the VP go on; none, if it cannot."""
+    child.wires.before()
+    if kind in NOTES:
+        layout, note = NOTES[kind]
+        note(layout(bytearray(payload[: layout.byte_count])), child)
+    values: Values = {}
     if kind in ANSWERS:
         layout, answer = ANSWERS[kind]
-        message = layout(bytearray(payload[: layout.byte_count]))
-        return answer(message, child) | {RegisterName.INTERCEPT_SUSPEND: 0}
+        values = answer(layout(bytearray(payload[: layout.byte_count])), child)
+    child.wires.after()
+    if values:
+        return values | {RegisterName.INTERCEPT_SUSPEND: 0}
     if kind in ENDS:
         layout, why = ENDS[kind]
         index = int.from_bytes(payload[:4], "little")
         child.stopped = "triple_fault" if kind == MessageType.UNRECOVERABLE_EXCEPTION else "stuck"
-        child.why = f"VP {index} {why(layout(bytearray(payload[: layout.byte_count])))}"
+        child.why = f"VP {index} {why(layout(bytearray(payload[: layout.byte_count])), child)}"
     return {}
 
 

@@ -200,3 +200,10 @@ class ExceptionMessage(Layout, byte_count=240):
     ds = part(0x50, SegmentRegister)
     ss = part(0x60, SegmentRegister)
     registers = part(0x70, GeneralRegisters)
+
+
+class EoiMessage(Layout, byte_count=8):
+    """Type APIC_EOI: a VP has ended a level-triggered interrupt. It goes on meanwhile."""
+
+    vp_index = u32(0x00)
+    vector = u32(0x04)

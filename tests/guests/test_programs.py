@@ -3,14 +3,13 @@
 The numbers are those that the READMEs promise; where a mode would change one, this is where it shows.
 """
 
-import re
 import shutil
 import tomllib
 from typing import Any
 
 import pytest
 from builders import without_shadow
-from guest_images import PROGRAMS, built, lone_program_names
+from guest_images import PROGRAMS, built, lone_program_names, promised
 
 from minihv.guests.session import GuestSession, Report
 from minihv.machine.processor import PagingMode
@@ -38,14 +37,6 @@ def run(name: str, mode: Mode = SLAT, *, vps: int | None = None, lps: int = 1) -
     path, shadow = built() / f"{name}.elf", ShadowOptions(*mode[1:])
     with GuestSession(str(path), vps=vps or VPS[name], lps=lps, paging=mode[0], shadow=shadow) as session:
         return session.run(MOST_BLOCKS)
-
-
-def promised(name: str, what: str) -> dict[str, int]:
-    """The rows of the README's table whose first heading is ``what``."""
-    readme = (PROGRAMS / name / "README.md").read_text()
-    table = re.search(rf"^\| {what} \| Count \|\n\| --- \| --- \|\n((?:\|.*\|\n)*)", readme, re.MULTILINE)
-    rows = table[1].splitlines() if table else []
-    return {key.strip(): int(count) for key, count in (row.strip("|").split("|") for row in rows)}
 
 
 UNSYNC: Mode = (PagingMode.SHADOW, ShadowPolicy.UNSYNC)

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.skipif(
 
 MOST_BLOCKS = 20_000_000
 SHUTDOWN_AFTER_SECONDS = 7
+SPEAKERS = [name for name in child_program_names() if name != "29_chips"]
+"""All that speak VMBus: the one that is left needs a board, and the host that is played has none."""
 MODES = [(paging, core) for paging in PagingMode for core in Core]
 BOOK, STRANGERS = Path(__file__).parents[2] / "docs", Path(__file__).parent / "strangers"
 
@@ -38,7 +40,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("paging", "core"), MODES)
-@pytest.mark.parametrize("name", child_program_names())
+@pytest.mark.parametrize("name", SPEAKERS)
 def test_program_prints_what_its_readme_promises(
     name: str, paging: PagingMode, core: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,7 +51,7 @@ def test_program_prints_what_its_readme_promises(
     assert (report.stopped, report.exit_status) == ("shutdown", 0)
 
 
-@pytest.mark.parametrize("name", child_program_names())
+@pytest.mark.parametrize("name", SPEAKERS)
 def test_program_without_a_parent_says_so_and_ends(name: str) -> None:
     with GuestSession(str(built() / f"{name}.elf")) as session:
         report = session.run(MOST_BLOCKS)

@@ -346,8 +346,8 @@ def one_port(tell: Narrator) -> None:
 MEANINGS_OF_POKE = {
     2: """The kernel does not know what a keyboard is. It hands the message to the child's *worker process*,
         which runs in ring 3 with page tables of its own: if a chip's model goes wrong, it dies alone.""",
-    3: """The worker asked the gate, which knows the chips (here is none, and the byte is 0xFF). It answers
-        its kernel by SYSCALL, and the kernel gives the VP its registers.""",
+    3: """The worker asked the gate, which knows the chips (here the keyboard controller, where no key was
+        pressed). It answers its kernel by SYSCALL, and the kernel gives the VP its registers.""",
 }
 
 

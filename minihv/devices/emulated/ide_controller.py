@@ -23,6 +23,8 @@ PLACE = (7, 1)
 BLOCK = 0xC000
 """Where the registers for DMA are, until a guest moves them."""
 WINDOW = range(0xC000, 0xC100)
+LINES = (14, 15)
+"""Of the two channels."""
 TIMINGS, DECODES = 0x40, bytes.fromhex("00800080")
 """Two registers, whose bit 15 says that the channel answers its old ports."""
 IDENTITY = {
@@ -57,6 +59,8 @@ class IdeController:
         self._block = Block(self.masters)
         for channel, ports in zip(self.channels, (PRIMARY, SECONDARY), strict=True):
             channel.connect(bus, ports)
+        for master, line in zip(self.masters, LINES, strict=True):
+            master.on_interrupt = bus.lines[line].set
         bus.reserve(WINDOW.start, len(WINDOW))
         pci.functions[PLACE] = self.function
         self.function.on_change = self._settle

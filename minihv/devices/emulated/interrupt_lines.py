@@ -19,7 +19,11 @@ class Line:
 
     def __init__(self, *watchers: Watcher) -> None:
         self.is_high = False
-        self._watchers = watchers
+        self._watchers = list(watchers)
+
+    def watch(self, *watchers: Watcher) -> None:
+        """From now on they are told, too."""
+        self._watchers += watchers
 
     def set(self, high: bool) -> None:
         """The line is high, or low."""

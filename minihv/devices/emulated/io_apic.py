@@ -10,6 +10,7 @@ Next: ``minihv.devices.emulated.pic``
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from minihv.devices.emulated.mmio_bus import MmioBus
 from minihv.spec.io_apic import (
@@ -43,11 +44,17 @@ class Delivery:
 class IoApic:
     """24 pins, all masked at first. ``send`` is called with each message."""
 
+    name: ClassVar[str] = "io-apic"
+
     def __init__(self, send: Callable[[Delivery], None]) -> None:
         self.send = send
-        self.entries = [RedirectionEntry(masked=True) for _ in range(PINS)]
         self.lines = 0
         """The pins that are high, a bit for each."""
+        self.power_on()
+
+    def power_on(self) -> None:
+        """All pins are masked."""
+        self.entries = [RedirectionEntry(masked=True) for _ in range(PINS)]
         self._selected = self._id = 0
 
     def connect(self, bus: MmioBus) -> None:

@@ -10,6 +10,7 @@ Next: ``minihv.devices.emulated.io_apic``
 
 from collections import deque
 from collections.abc import Callable
+from typing import ClassVar
 
 from minihv.devices.emulated.interrupt_lines import Line
 from minihv.devices.emulated.port_bus import PortBus
@@ -102,6 +103,10 @@ class KeyboardController:
 
     def __init__(self, line: Line, on_reset: Callable[[], None] = lambda: None) -> None:
         self.line, self.on_reset = line, on_reset
+        self.power_on()
+
+    def power_on(self) -> None:
+        """No byte waits, and the keyboard was told nothing."""
         self.keyboard = Keyboard()
         self.config = int(RESET_CONFIG)
         self._status = int(Status.UNLOCKED)
@@ -110,6 +115,7 @@ class KeyboardController:
         self._last = 0
         self._expects: int | None = None
         """A command whose byte is next at the data port."""
+        self._show()
 
     def connect(self, bus: PortBus) -> None:
         """The controller answers its ports."""
@@ -242,8 +248,14 @@ TAKES = frozenset(
 class ControllerPort:
     """One of the two ports, which do not follow each other."""
 
+    name: ClassVar[str] = "keyboard"
+
     def __init__(self, controller: KeyboardController, register: int) -> None:
         self._controller, self._register = controller, register
+
+    def power_on(self) -> None:
+        """The whole controller is as it was when power came."""
+        self._controller.power_on()
 
     def read(self, _register: int, byte_count: int, /) -> int:
         """IN."""

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from minihv.devices.emulated.interrupt_lines import Line
 from minihv.devices.emulated.io_apic import Delivery, IoApic
 from minihv.devices.emulated.keyboard import KeyboardController
 from minihv.devices.emulated.mmio_bus import MmioBus
@@ -29,12 +28,12 @@ from minihv.devices.emulated.uart import Uart
 from minihv.devices.emulated.vga_text import VgaText
 from minihv.spec import pic, ps2, rtc, uart
 
-TIMER_LINE, TIMER_PIN, LINES = 0, 2, 16
+TIMER_LINE, TIMER_PIN = 0, 2
 LEAST_PERIOD_100NS = 1000
 
 
 class Mainboard:
-    """A PC around the processors. ``ports`` may have other chips already: those stay.
+    """A PC around the processors. ``ports`` may have other chips already: those stay, and have their lines.
 
     ``send`` takes the messages of the I/O APIC. Before each access the owner tells the time by ``tick``, and
     behind it asks ``take_external``.
@@ -51,20 +50,27 @@ class Mainboard:
     ) -> None:
         self.ports, self.memory = ports, MmioBus()
         self.pic, self.io_apic = PicPair(), IoApic(send)
-        self.lines = [
-            Line(partial(self.pic.set_line, line), partial(self.io_apic.set_line, pin_of(line)))
-            for line in range(LINES)
-        ]
-        self.pit = Pit(self.lines[TIMER_LINE])
-        self.keyboard = KeyboardController(self.lines[ps2.LINE], on_reset)
-        self.uart = Uart(self.lines[uart.COM1_LINE], output)
-        self.rtc = Rtc(self.lines[rtc.LINE], start)
-        self.vga = VgaText()
+        for number, line in enumerate(ports.lines):
+            line.watch(partial(self.pic.set_line, number), partial(self.io_apic.set_line, pin_of(number)))
+        self.pit = Pit(ports.lines[TIMER_LINE])
+        self.keyboard = KeyboardController(ports.lines[ps2.LINE], on_reset)
+        self.uart = Uart(ports.lines[uart.COM1_LINE], output)
+        self.rtc = Rtc(ports.lines[rtc.LINE], start)
+        self.vga = VgaText(ports)
         self._ticked = 0
-        for chip in (self.pic, self.pit, self.keyboard, self.uart, self.rtc):
+        for chip in (self.pic, self.pit, self.keyboard, self.uart, self.rtc, self.vga):
             chip.connect(ports)
         self.io_apic.connect(self.memory)
-        self.vga.connect(ports, self.memory)
+
+    @property
+    def chips(self) -> list[object]:
+        """All of them, and those that others have put on the bus."""
+        return [*self.ports.chips, *self.memory.chips]
+
+    def power_on(self) -> None:
+        """All chips are as they were when power came."""
+        self.ports.power_on()
+        self.io_apic.power_on()
 
     def tick(self, now_100ns: int) -> None:
         """It is so late now."""

@@ -6,6 +6,7 @@ Simplified: an access that leaves its chip's range goes to that chip all the sam
 Next: ``minihv.devices.emulated.io_apic``
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -20,14 +21,20 @@ class MemoryChip(Protocol):
 
 
 class MmioBus:
-    """The chips of one machine, by their ranges of GPAs."""
+    """The chips of one machine, by their ranges of GPAs. ``before`` is called with one about to answer."""
 
     def __init__(self) -> None:
+        self.before: Callable[[MemoryChip], None] | None = None
         self._chips: list[tuple[range, MemoryChip]] = []
 
     def connect(self, gpa: int, byte_count: int, chip: MemoryChip) -> None:
         """``chip`` answers ``byte_count`` bytes from ``gpa`` on, whoever did before."""
         self._chips.insert(0, (range(gpa, gpa + byte_count), chip))
+
+    @property
+    def chips(self) -> list[MemoryChip]:
+        """Every chip."""
+        return [chip for _, chip in self._chips]
 
     def answers(self, gpa: int) -> bool:
         """Whether a chip is there."""
@@ -35,14 +42,21 @@ class MmioBus:
 
     def load(self, gpa: int, byte_count: int) -> int:
         """A read; all ones where nobody answers."""
-        for where, chip in self._chips:
-            if gpa in where:
-                return chip.load(gpa - where.start, byte_count) & (1 << 8 * byte_count) - 1
-        return (1 << 8 * byte_count) - 1
+        found = self._find(gpa)
+        value = -1 if found is None else found[0].load(found[1], byte_count)
+        return value & (1 << 8 * byte_count) - 1
 
     def store(self, gpa: int, byte_count: int, value: int) -> None:
         """A write; lost where nobody answers."""
+        found = self._find(gpa)
+        if found is not None:
+            found[0].store(found[1], byte_count, value & (1 << 8 * byte_count) - 1)
+
+    def _find(self, gpa: int) -> tuple[MemoryChip, int] | None:
+        """The chip in front at ``gpa``, and the offset in its range."""
         for where, chip in self._chips:
             if gpa in where:
-                chip.store(gpa - where.start, byte_count, value & (1 << 8 * byte_count) - 1)
-                return
+                if self.before is not None:
+                    self.before(chip)
+                return chip, gpa - where.start
+        return None

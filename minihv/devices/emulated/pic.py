@@ -13,6 +13,7 @@ A line becomes an interrupt in three steps, a register of eight bits for each::
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from minihv.devices.emulated.port_bus import PortBus
 from minihv.spec.pic import (
@@ -38,8 +39,14 @@ class Pic:
     """One 8259A. Registers have a bit for each line; before it is initialized, all lines are masked."""
 
     def __init__(self) -> None:
-        self.irr = self.isr = self.lines = self.level = 0
-        """``lines`` are those that are high, ``level`` those that are triggered so."""
+        self.lines = 0
+        """Those that are high."""
+        self.power_on()
+
+    def power_on(self) -> None:
+        """Nothing was ever said to it."""
+        self.irr = self.isr = self.level = 0
+        """``level`` are the lines that are triggered so."""
         self.imr, self.vector_base = ALL, 0
         self.auto_eoi = self.fully_nested = False
         self._reset()
@@ -230,8 +237,15 @@ class PicPair:
 class Cascaded:
     """One chip of a pair at its ports: the slave's output follows each access."""
 
+    name: ClassVar[str] = "pic"
+
     def __init__(self, pair: PicPair, pic: Pic) -> None:
         self._pair, self._pic = pair, pic
+
+    def power_on(self) -> None:
+        """The chip was never told anything."""
+        self._pic.power_on()
+        self._pair.cascade()
 
     def read(self, register: int, byte_count: int, /) -> int:
         """IN: a poll acknowledges."""
@@ -247,6 +261,8 @@ class Cascaded:
 
 class EdgeLevelControl:
     """The ELCR: a bit for each line, set for level; those of old devices stay edges."""
+
+    name: ClassVar[str] = "pic"
 
     def __init__(self, pair: PicPair) -> None:
         self._pair, self._pics = pair, (pair.master, pair.slave)

@@ -15,6 +15,8 @@ since then, N being the number that was loaded::
     RATE              low for the last tick of each N   HARDWARE_STROBE   the same, started by its gate
 """
 
+from typing import ClassVar
+
 from minihv.devices.emulated.interrupt_lines import Line
 from minihv.devices.emulated.port_bus import PortBus
 from minihv.spec.pit import (
@@ -190,11 +192,17 @@ class Counter:
 class Pit:
     """The timer as a chip of four registers; ``line`` is the output of counter 0."""
 
+    name: ClassVar[str] = "pit"
+
     def __init__(self, line: Line) -> None:
-        self.line = line
-        self.counters = [Counter(gate=True), Counter(gate=True), Counter(gate=False)]
-        self.now = 0
+        self.line, self.now = line, 0
         self.speaker = Speaker(self)
+        self.power_on()
+
+    def power_on(self) -> None:
+        """No counter was ever loaded."""
+        self.counters = [Counter(gate=True), Counter(gate=True), Counter(gate=False)]
+        self._show()
 
     def connect(self, bus: PortBus) -> None:
         """The timer and the speaker's port answer."""
@@ -247,8 +255,14 @@ class Pit:
 class Speaker:
     """Port 0x61: the gate of counter 2, and its output."""
 
+    name: ClassVar[str] = "pit"
+
     def __init__(self, pit: Pit) -> None:
         self._pit, self._written = pit, 0
+
+    def power_on(self) -> None:
+        """The gate is closed."""
+        self._written = 0
 
     def read(self, _register: int, _byte_count: int, /) -> int:
         """IN."""

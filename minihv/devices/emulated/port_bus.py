@@ -1,7 +1,7 @@
-"""Which chip answers which port, and how chips reach memory.
+"""The bus of a mainboard: which chip answers which port, its interrupt lines, and how chips reach memory.
 
-Stands for: the address decoders of a mainboard.
-Spec: Intel SDM vol. 1, "Input/Output".
+Stands for: the address decoders of a mainboard, and the interrupt lines beside them.
+Spec: Intel SDM vol. 1, "Input/Output"; "ISA System Architecture": IRQ 0 to 15.
 Simplified: an access wider than its chip's register goes to the first one alone.
 Next: ``minihv.devices.emulated.ide_channel``
 """
@@ -9,8 +9,11 @@ Next: ``minihv.devices.emulated.ide_channel``
 from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
+from minihv.devices.emulated.interrupt_lines import Line
+
 OPEN_BUS = 0xFFFF_FFFF
 """What a read finds where nobody answers."""
+LINES = 16
 
 
 class Chip(Protocol):
@@ -45,14 +48,15 @@ class Powered(Protocol):
 
 
 class PortBus:
-    """The chips of one machine, by their ports. ``ram`` is its memory, once it has some.
+    """The chips of one machine, by their ports, and its interrupt ``lines``, which any chip may raise.
 
-    ``before`` is called with a chip that is about to answer.
+    ``ram`` is its memory, once it has some. ``before`` is called with a chip that is about to answer.
     """
 
     def __init__(self) -> None:
         self.ram: Ram | None = None
         self.before: Callable[[Chip], None] | None = None
+        self.lines = [Line() for _ in range(LINES)]
         self._chips: dict[int, list[tuple[Chip, int]]] = {}
         self._reserved: set[int] = set()
 

@@ -11,6 +11,7 @@ The clock is a start and the virtual time that has passed since then. To set it 
 """
 
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from minihv.devices.emulated.interrupt_lines import Line
 from minihv.devices.emulated.port_bus import PortBus
@@ -55,6 +56,8 @@ DEFAULT_START = datetime(2026, 1, 1)
 class Rtc:
     """The clock and 128 bytes, at two ports. It shows ``start`` when virtual time is 0."""
 
+    name: ClassVar[str] = "rtc"
+
     def __init__(self, line: Line, start: datetime = DEFAULT_START) -> None:
         self.line, self.now = line, 0
         self.nmi_is_off = False
@@ -66,6 +69,13 @@ class Rtc:
         self._bytes[Register.A], self._bytes[Register.B] = DIVIDER_RUNS | 6, ControlB.HOURS_24
         self._set: dict[Register, int] = {}
         """Registers of the time that were written, and not taken yet."""
+
+    def power_on(self) -> None:
+        """Interrupts are off. A battery keeps the time and all else."""
+        self._index, self.nmi_is_off = 0, False
+        self._bytes[Register.B] &= ~INTERRUPTS
+        self._bytes[Register.C] = 0
+        self._show()
 
     def connect(self, bus: PortBus) -> None:
         """The clock answers."""

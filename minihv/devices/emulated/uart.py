@@ -10,6 +10,7 @@ Next: ``minihv.devices.emulated.rtc``
 
 from collections import deque
 from collections.abc import Callable
+from typing import ClassVar
 
 from minihv.devices.emulated.interrupt_lines import Line
 from minihv.devices.emulated.port_bus import PortBus
@@ -43,16 +44,24 @@ LOOPED = {
 class Uart:
     """One serial port. ``output`` is called with each byte that the guest sends."""
 
+    name: ClassVar[str] = "uart"
+
     def __init__(self, line: Line, output: Callable[[bytes], None] = lambda _sent: None) -> None:
         self.line, self.output = line, output
+        self._waiting: deque[int] = deque()
+        """Input for which there is no room yet."""
+        self.power_on()
+
+    def power_on(self) -> None:
+        """The registers are as after a reset; what the other side has sent still waits."""
         self.divisor, self.scratch, self.line_control = 1, 0, 0
         self.enabled = self.modem_control = 0
         self._received: deque[int] = deque()
-        self._waiting: deque[int] = deque()
-        """Input for which there is no room yet."""
         self._fifo_control = 0
         self._overrun = self._says_sent = False
         self._modem_status = int(CONNECTED)
+        self._refill()
+        self._show()
 
     def connect(self, bus: PortBus, first: int = COM1_PORT) -> None:
         """The port answers."""

@@ -1,14 +1,15 @@
 """A screen of 80 by 25 characters in memory.
 
-Stands for: a VGA in text mode 3.
+Stands for: a VGA in text mode 3. Its memory is RAM of the machine, so that no exit is spent on a letter.
 Spec: IBM, "Personal System/2 Hardware Interface Technical Reference": "Video Subsystem".
 Simplified: text alone, in one size and without fonts; letters that are not ASCII are shown by a dot. The beam
     is somewhere else each time that the status is read.
 First reading: ``VgaText.text``.
-Next: ``minihv.devices.emulated.mmio_bus``
+Next: ``minihv.devices.emulated.io_apic``
 """
 
-from minihv.devices.emulated.mmio_bus import MmioBus
+from typing import ClassVar
+
 from minihv.devices.emulated.port_bus import PortBus
 from minihv.spec.vga import (
     CELL_BYTES,
@@ -22,26 +23,40 @@ from minihv.spec.vga import (
     TEXT_GPA,
     Crtc,
 )
+from minihv.terms import PAGE_BYTES
 
 FIRST_LETTER, BEHIND_LETTERS = 0x20, 0x7F
-BLANK = bytes((FIRST_LETTER, 0x07))
 CELLS = TEXT_BYTES // CELL_BYTES
 
 
 class VgaText:
-    """The memory of the screen, and the ports 0x3D4 and 0x3D5 that say what of it is shown."""
+    """What of the memory of the screen is shown: the ports 0x3D4 and 0x3D5 say it. ``bus`` has the RAM."""
 
-    def __init__(self) -> None:
-        self.memory = bytearray(BLANK * CELLS)
+    name: ClassVar[str] = "vga"
+
+    def __init__(self, bus: PortBus) -> None:
+        self._bus = bus
+        self.status = VgaStatus()
+        self.power_on()
+
+    def power_on(self) -> None:
+        """The first cell in memory is the corner of the screen."""
         self._index = 0
         self._registers = bytearray(CRTC_REGISTERS)
-        self.status = VgaStatus()
 
-    def connect(self, ports: PortBus, memory: MmioBus) -> None:
-        """The screen answers its ports and its memory."""
+    def connect(self, ports: PortBus) -> None:
+        """The screen answers its ports."""
         ports.connect(CRTC_PORT, 2, self)
         ports.connect(STATUS_PORT, 1, self.status)
-        memory.connect(TEXT_GPA, TEXT_BYTES, self)
+
+    @property
+    def memory(self) -> bytes:
+        """The RAM of the screen; zeros where there is none."""
+        ram = self._bus.ram
+        pages = range(TEXT_GPA, TEXT_GPA + TEXT_BYTES, PAGE_BYTES)
+        if ram is None or not all(ram.is_ram(gpa // PAGE_BYTES) for gpa in pages):
+            return bytes(TEXT_BYTES)
+        return ram.read(TEXT_GPA, TEXT_BYTES)
 
     def _pair(self, high: Crtc) -> int:
         return (self._registers[high] << 8 | self._registers[high + 1]) % CELLS
@@ -53,22 +68,11 @@ class VgaText:
 
     def text(self) -> str:
         """The screen: a line for each row, without the blanks at its end."""
-        start, rows = self._pair(Crtc.START_HIGH), []
+        start, rows, memory = self._pair(Crtc.START_HIGH), [], self.memory
         for row in range(ROWS):
             cells = (start + row * COLUMNS + column for column in range(COLUMNS))
-            rows.append("".join(letter(self.memory[cell % CELLS * CELL_BYTES]) for cell in cells).rstrip())
+            rows.append("".join(letter(memory[cell % CELLS * CELL_BYTES]) for cell in cells).rstrip())
         return "\n".join(rows).rstrip("\n")
-
-    # Memory.
-
-    def load(self, offset: int, byte_count: int, /) -> int:
-        """A read of the screen; behind its end is nothing."""
-        return int.from_bytes(self.memory[offset : offset + byte_count], "little")
-
-    def store(self, offset: int, byte_count: int, value: int, /) -> None:
-        """A write to the screen; behind its end it is lost."""
-        data = value.to_bytes(byte_count, "little")[: TEXT_BYTES - offset]
-        self.memory[offset : offset + len(data)] = data
 
     # Ports.
 
@@ -94,6 +98,8 @@ class VgaText:
 
 class VgaStatus:
     """Input status 1: whoever waits for the beam sees it come and go."""
+
+    name: ClassVar[str] = "vga"
 
     def __init__(self) -> None:
         self._retraces = 0

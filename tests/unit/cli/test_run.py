@@ -193,6 +193,7 @@ def test_json_has_exactly_its_fields(minihv: CommandLine) -> None:
         "exit_status",
         "tlb",
         "crash",
+        "screen",
     }
     assert set(report["counters"]) == COUNTERS
     fields = {"id", "name", "stopped", "why", "exit_status", "counters"}
@@ -205,6 +206,17 @@ def test_json_is_all_that_is_printed(minihv: CommandLine) -> None:
     done = minihv("run", "01_hello", "--json")
     assert json.loads(done.out)["console"] == "Hello from ring 0 of a partition.\n"
     assert done.err == ""
+
+
+def test_screen_of_a_guest_that_has_one_is_printed(minihv: CommandLine) -> None:
+    lines = minihv("run", "29_chips").out.splitlines()
+    at = lines.index("The screen")
+    assert lines[at + 1 : at + 4] == [
+        "  minihv: the chips of a PC",
+        "  All have been used.",
+        "Exits to ring -1",
+    ]
+    assert "The screen" not in minihv("run", "01_hello").out
 
 
 def test_people_get_the_console_and_then_the_counts(minihv: CommandLine) -> None:

@@ -5,11 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from machines import PRESENT_WRITABLE_USER, TABLES, SmallMachine
 
-from minihv.hypervisor.apic_page import FULL_NAMES, Operand, decode
+from minihv.hypervisor.instructions import names_of
 from minihv.hypervisor.msrs import write_msr
 from minihv.hypervisor.register_values import GENERAL
 from minihv.hypervisor.states import VpState
@@ -46,7 +44,7 @@ def test_loads_and_stores_reach_the_registers(core: Core, paging: PagingMode) ->
 
 @pytest.mark.parametrize("register", [name for name in GENERAL if name not in ("rsp", "rbx")])
 def test_any_general_register_takes_and_gives_32_bits(register: str) -> None:
-    half = next(half for half, whole in FULL_NAMES.items() if whole == register)
+    half = names_of(register)[1]
     there, back = f"mov [rbx+0x80], {half}", f"mov {half}, [rbx+0x80]"
     with mapped(f"mov {half}, 0x30; {there}; not {register}; {back}; hlt") as machine:
         machine.run()
@@ -118,17 +116,3 @@ def test_page_tables_in_the_page_are_none() -> None:
         machine.write(TABLES + 0x1000 + 8 * (APIC_PAGE >> 30), APIC_PAGE | PRESENT_WRITABLE_USER)
         machine.run()
         assert "while the processor walked its page tables" in machine.vp.why
-
-
-@given(st.binary(max_size=15), st.sampled_from((16, 32, 64)))
-def test_any_bytes_decode_to_something_or_nothing(code: bytes, bits: int) -> None:
-    found = decode(code, bits)
-    if found is not None:
-        assert 1 <= found.byte_count <= len(code)
-        assert all(operand.name in ("", *GENERAL) for operand in found.operands)
-
-
-def test_operands_are_registers_numbers_and_memory() -> None:
-    found = decode(bytes.fromhex("c703 78563412"), 64)
-    assert found is not None
-    assert (found.mnemonic, found.operands) == ("mov", [Operand(4), Operand(4, number=0x1234_5678)])

@@ -7,12 +7,14 @@ import pytest
 from guest_images import built
 from parent_machines import NEEDS_COMPILER
 
-from minihv.devices.crash import CrashSwitch
+from minihv.devices.crash import CrashSwitch, name_of
 from minihv.errors import ConfigurationError
 from minihv.guests.session import CrashReport, Report
+from minihv.hypervisor.device_models import ModelCrash
 from minihv.parent.disks import DiskOption
 from minihv.parent.monolith_session import MonolithicSession
 from minihv.parent.session import ChildSession, ParentSession
+from minihv.parent.worker import MOST_RESTARTS
 from minihv.storage.making import make_dynamic
 
 pytestmark = pytest.mark.skipif(NEEDS_COMPILER, reason="no C compiler is installed")
@@ -41,6 +43,22 @@ def test_chip_takes_its_worker_along_and_a_new_one_answers_what_was_asked(crashe
     assert crash.went_on == ["parent", "24_ide.elf"]
     assert crash.what.startswith("the worker met #PF at RIP 0x4000000000") and "with CR2 0x" in crash.what
     assert (report.stopped, report.exit_status) == ("shutdown", 1)  # its disk forgot a command
+
+
+def test_worker_whose_model_crashes_again_and_again_is_left_alone_after_three_times() -> None:
+    def bug(chip: object) -> None:
+        if name_of(chip) == "keyboard":
+            raise ModelCrash("a bug that comes again")
+
+    with ParentSession(str(built() / "29_chips.elf")) as session:
+        session.child.wires.board.ports.before = bug
+        report = session.run()
+        deaths = session.parent.workers.deaths
+        assert session.child.restarts == MOST_RESTARTS == len(deaths) - 1 == 3
+    assert report.stopped == "stuck"
+    assert report.why == (
+        f"its worker met exception 14 at RIP {deaths[-1].rip:#x}, with CR2 {deaths[-1].cr2:#x}"
+    )
 
 
 def test_service_in_ring_0_takes_the_parent_and_all_children_along(crashed: Crash) -> None:
@@ -76,5 +94,6 @@ def test_device_that_the_guest_has_not_is_refused_with_a_list(kind: type[ChildSe
         session.crash(CrashSwitch("floppy", 1))
     assert str(refusal.value) == (
         "It is a device of the guest that crashes, and 'floppy' is none (console, echo, heartbeat, "
-        "key-value-exchange, shutdown, time-sync): choose one of these."
+        "io-apic, key-value-exchange, keyboard, pic, pit, rtc, shutdown, time-sync, uart, vga): choose "
+        "one of these."
     )

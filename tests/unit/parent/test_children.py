@@ -64,7 +64,7 @@ def test_vp_of_a_child_enters_as_any_guest_does(parent: ParentPartition) -> None
 def test_every_intercept_is_installed_for_read_and_write() -> None:
     ports = PortBus()
     IdeChannel().connect(ports, PRIMARY)
-    ports.connect(0x60, 1, IdeChannel())  # which is asked for anyway
+    ports.connect(0x80, 1, IdeChannel())  # which is asked for anyway
     installed = list(intercepts(7, ports))
     assert len(installed) == len(PORTS_OF_PC) + 9 + 1
     assert len(list(intercepts(7, PortBus()))) == len(PORTS_OF_PC) + 1

@@ -5,21 +5,26 @@ from typing import Any
 
 import pytest
 
+from minihv.devices.emulated.io_apic import IoApic
+from minihv.devices.emulated.mmio_bus import MmioBus
 from minihv.devices.emulated.port_bus import PortBus
 from minihv.parent.worker import decide
 from minihv.spec.bits import Layout
-from minihv.spec.hypercalls import PendingInterruption, RegisterName
+from minihv.spec.hypercalls import PendingInterruption, RegisterName, RegisterSegmentAttributes
 from minihv.spec.intercepts import (
     AccessType,
     CpuidMessage,
     ExceptionFlags,
     ExceptionMessage,
+    ExecutionState,
+    GeneralRegisters,
     InstructionByte,
     InterceptHeader,
     MemoryMessage,
     MsrMessage,
     PortAccessInfo,
     PortMessage,
+    SegmentRegister,
 )
 from minihv.spec.synic import MessageType
 
@@ -44,14 +49,32 @@ class Latch:
         self.value = value
 
 
+class QuietWires:
+    """A board with one chip in memory, and who was told what in which order."""
+
+    def __init__(self) -> None:
+        self.calls: list[str | int] = []
+        self.board = SimpleNamespace(memory=MmioBus())
+        self.board.memory.connect(IO_APIC, 0x1000, IoApic(lambda _: None))
+
+    def before(self) -> None:
+        self.calls.append("before")
+
+    def after(self) -> None:
+        self.calls.append("after")
+
+
 def decided(kind: MessageType, message: Layout) -> tuple[dict[RegisterName, int], str]:
     ports = PortBus()
     ports.connect(0x300, 1, LATCH)
-    child: Any = SimpleNamespace(why="", plan=SimpleNamespace(ports=ports))
-    return decide(child, kind, bytes(message).ljust(240, b"\0")), child.why
+    wires = QuietWires()
+    child: Any = SimpleNamespace(why="", plan=SimpleNamespace(ports=ports), wires=wires)
+    values = decide(child, kind, bytes(message).ljust(240, b"\0"))
+    assert wires.calls[0] == "before" and wires.calls[-1] == "after"
+    return values, child.why
 
 
-LATCH = Latch()
+LATCH, IO_APIC = Latch(), 0xFEC0_0000
 
 
 def port(
@@ -106,6 +129,28 @@ def test_exception_is_the_guests(valid: bool, code: int) -> None:
     values, _ = decided(MessageType.EXCEPTION_INTERCEPT, message)
     event = PendingInterruption(values[RegisterName.PENDING_INTERRUPTION])
     assert (event.vector, event.deliver_error_code, event.error_code) == (14, valid, code)
+
+
+def test_instruction_at_a_chip_in_memory_reaches_it() -> None:
+    code = bytes.fromhex("8b03")  # mov eax, [rbx]
+    header_64 = header()
+    header_64.cs = SegmentRegister.build(attributes=RegisterSegmentAttributes(long=True))
+    header_64.execution_state = ExecutionState(long_mode=True)
+    message = MemoryMessage.build(
+        header=header_64,
+        gpa=IO_APIC + 0x20,  # between its two windows
+        instruction_byte_count=2,
+        instruction_bytes=code.ljust(16, b"\0"),
+        registers=GeneralRegisters.build(rax=1 << 40),
+    )
+    values, why = decided(MessageType.UNMAPPED_GPA, message)
+    expected = {RegisterName.RAX: 0, RegisterName.RIP: RIP + 2, RegisterName.INTERCEPT_SUSPEND: 0}
+    assert (values, why) == (expected, "")
+    message.instruction_bytes = bytes.fromhex("0103").ljust(16, b"\0")  # add [rbx], eax
+    assert decided(MessageType.UNMAPPED_GPA, message) == (
+        {},
+        "VP 0 used the chip at GPA 0xfec00020 by an instruction that its worker does not know",
+    )
 
 
 def test_vp_that_met_no_memory_cannot_go_on() -> None:

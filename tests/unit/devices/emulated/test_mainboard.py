@@ -82,7 +82,7 @@ def test_each_device_has_its_line(board: Board, line: int, vector: int) -> None:
         board.out(0x71, 0x12)
         board.board.tick(1000 * MILLISECOND)
     else:
-        board.board.lines[line].set(True)
+        board.bus.lines[line].set(True)
     assert board.board.take_external() == vector
 
 
@@ -97,6 +97,33 @@ def test_fast_timer_is_due_ten_thousand_times_a_second_at_most(board: Board) -> 
     board.board.take_external()
     board.out(0x20, 0x20)
     assert board.board.due_100ns == 700 + LEAST_PERIOD_100NS
+
+
+PORTS = (
+    *range(0x20, 0x22),
+    *range(0x40, 0x44),
+    *(0x60, 0x61, 0x64, 0x70, 0x71, 0xA0, 0xA1, 0x3D4, 0x3D5),
+    *range(0x3F8, 0x400),
+)
+
+
+@given(accesses(*PORTS), st.integers(0, 10**8))
+def test_power_on_leaves_nothing_of_what_was_said(said: list[tuple[bool, int, int, int]], now: int) -> None:
+    board = Board()
+    board.board.tick(now)
+    for access in said:
+        make(board.bus, access)
+        board.board.memory.store(BASE_GPA, 4, access[3])
+        board.board.memory.store(BASE_GPA + 0x10, 4, access[3])
+    board.board.power_on()
+    event("interrupted" if board.messages else "quiet")
+    assert board.board.due_100ns is None and board.board.take_external() is None
+    assert not any(line.is_high for line in board.bus.lines)
+    fresh = Board()
+    fresh.board.tick(now)
+    quiet = [port for port in PORTS if port not in (0x61, 0x71)]  # the clock has a battery
+    assert [board.into(port) for port in quiet] == [fresh.into(port) for port in quiet]
+    assert board.board.io_apic.entries == fresh.board.io_apic.entries
 
 
 @given(
