@@ -1,11 +1,12 @@
 // Reads directories block by block: an entry never crosses the end of one.
 
 #include "iso.h"
+#include "lib/crc32.h"
 #include "lib/memory.h"
 
 enum { DESCRIPTORS = 16, MOST_DESCRIPTORS = 64, PRIMARY = 1, TERMINATOR = 255, ROOT_ENTRY = 156 };
 enum entry_offset { EXTENT = 2, LENGTH = 10, FLAGS = 25, NAME_BYTES = 32, NAME = 33 };
-enum { ENTRY_DIRECTORY = 2, POLYNOMIAL = (int)0xEDB88320 };
+enum { ENTRY_DIRECTORY = 2 };
 
 static uint32_t number_at(const uint8_t *entry, uint32_t offset)
 {
@@ -84,28 +85,18 @@ bool iso_next(struct iso_directory *directory, struct iso_file *file)
     }
 }
 
-static uint32_t checksum_of(uint32_t checksum, const uint8_t *bytes, uint32_t byte_count)
-{
-    for (uint32_t at = 0; at < byte_count; at++) {
-        checksum ^= bytes[at];
-        for (uint32_t bit = 0; bit < 8; bit++)
-            checksum = checksum >> 1 ^ (checksum & 1 ? (uint32_t)POLYNOMIAL : 0);
-    }
-    return checksum;
-}
-
 bool iso_checksum(struct cd_drive *cd, const struct iso_file *file, uint32_t *ret)
 {
     static uint8_t block[CD_BLOCK_BYTES];
-    uint32_t checksum = ~UINT32_C(0), left = file->byte_count;
+    uint32_t checksum = 0, left = file->byte_count;
 
     for (uint32_t at = file->block; left > 0; at++) {
         const uint32_t size = left < CD_BLOCK_BYTES ? left : CD_BLOCK_BYTES;
         if (cd_read(cd, at, block, 1) != IDE_DONE)
             return false;
-        checksum = checksum_of(checksum, block, size);
+        checksum = crc32(checksum, block, size);
         left -= size;
     }
-    *ret = ~checksum;
+    *ret = checksum;
     return true;
 }
