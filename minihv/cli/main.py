@@ -125,6 +125,9 @@ def run(  # noqa: PLR0913 - one parameter for each option
         str | None,
         typer.Option(metavar="DEVICE@N", help="Have a device model crash at its N-th operation: ide@100."),
     ] = None,
+    append: Annotated[
+        str, typer.Option(metavar="TEXT", help="Arguments of the guest, which it finds in its info page.")
+    ] = "",
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -152,6 +155,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         pace,
         architecture,
         crash,
+        append,
     )
     raise typer.Exit(run_guest(options))
 
