@@ -14,6 +14,7 @@ from minihv.cli.compare.verbs import compare
 from minihv.cli.disk.verbs import disk
 from minihv.cli.options import (
     Architecture,
+    Arguments,
     At,
     Blocks,
     Crash,
@@ -94,6 +95,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     pace: Paced = False,
     architecture: Architecture = None,
     crash: Crash = None,
+    append: Arguments = "",
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -121,6 +123,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         pace,
         architecture,
         crash,
+        append,
     )
     raise typer.Exit(run_guest(options))
 

@@ -151,6 +151,10 @@ Architecture = Annotated[
         help="Devices are in the parent: microkernel; or in ring -1: monolithic.",
     ),
 ]
+Arguments = Annotated[
+    str,
+    typer.Option("--append", metavar="TEXT", help="Arguments of the guest, which it finds in its info page."),
+]
 Crash = Annotated[
     str | None,
     typer.Option(

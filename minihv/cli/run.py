@@ -66,6 +66,7 @@ class RunOptions:
     pace: bool = False
     architecture: str | None = None
     crash: str | None = None
+    append: str = ""
 
 
 def parse_size(text: str) -> int:
@@ -134,6 +135,7 @@ def begin(options: RunOptions, trace: TraceWriter | None) -> GuestSession:
         "shadow": shadow_options(options),
         "tlb": parse_tlb(options.tlb) if options.tlb is not None else None,
         "trace": trace,
+        "arguments": options.append,
     }
     if not options.parent:
         return GuestSession(options.guest, **machine)

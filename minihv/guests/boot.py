@@ -8,7 +8,7 @@ Next: ``minihv.guests.catalogue``
 ==================  ==================================================================
 GPA                 What lies there
 ==================  ==================================================================
-``0x1000``          the info page: ``INFO``
+``0x1000``          the info page: ``INFO``, and the arguments behind it
 ``0x2000``          the GDT: ``SEGMENTS``
 ``0x3000``          the root table; the others follow it
 ``0x10000``         the stack of VP 0, 16 KiB; those of the other VPs follow it
@@ -45,6 +45,8 @@ MAGIC = b"MINIHV\0\1"
 VERSION = 1
 INFO = struct.Struct("<8sIIQQQII")
 """magic, version, VP count, bytes of memory, end of the image, root table, paging levels, zero."""
+MOST_ARGUMENT_BYTES = PAGE_BYTES - INFO.size - 1
+"""The rest of the info page, with a zero at the end."""
 
 CR0 = Cr0.PG | Cr0.WP | Cr0.NE | Cr0.ET | Cr0.MP | Cr0.PE
 CR4 = Cr4.OSXMMEXCPT | Cr4.OSFXSR | Cr4.PAE
@@ -145,6 +147,25 @@ def boot(image: Image, write: Write, *, memory_bytes: int, vp_count: int) -> tup
         INFO.pack(MAGIC, VERSION, vp_count, memory_bytes, image.end, TABLES_GPA, levels, 0),
     )
     return tuple(_initial_state(image, vp_index) for vp_index in range(vp_count))
+
+
+def hand_arguments(write: Write, arguments: str) -> None:
+    """The guest, which has booted and not yet run, finds ``arguments`` behind ``INFO``, a zero behind them.
+
+    Raises:
+        ConfigurationError: They do not fit, or there is a zero within.
+    """
+    text = arguments.encode("utf-8", "surrogateescape")  # what is no UTF-8 stays as it was typed
+    if len(text) > MOST_ARGUMENT_BYTES:
+        raise ConfigurationError(
+            f"The arguments of a guest have at most {MOST_ARGUMENT_BYTES:,} bytes, not {len(text):,}; "
+            "choose a shorter --append."
+        )
+    if b"\0" in text:
+        raise ConfigurationError(
+            f"The arguments of a guest end at a zero, and there is one within {arguments!r}; leave it out."
+        )
+    write(Gpa(INFO_GPA + INFO.size), text + b"\0")
 
 
 def check_memory(memory_bytes: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from minihv.errors import ConfigurationError
-from minihv.guests.boot import InitialState, boot, check_memory, check_vps
+from minihv.guests.boot import InitialState, boot, check_memory, check_vps, hand_arguments
 from minihv.guests.catalogue import find_guest
 from minihv.guests.image import Image, load_image
 from minihv.hypervisor.alarms import NEVER
@@ -111,6 +111,7 @@ class GuestSession:
         shadow: ShadowOptions | None = None,
         tlb: TlbShape | None = None,
         trace: Reader | None = None,
+        arguments: str = "",
     ) -> None:
         name, image, default_vps, default_memory = find_image(guest)
         self.guest = name
@@ -133,6 +134,7 @@ class GuestSession:
             if tlb is not None:
                 self.tlb = self.hypervisor.processor.model_tlb(tlb)
             self.partition = self._boot(name, image, size, count)
+            hand_arguments(self.partition.gpa_space.write, arguments)
         except ConfigurationError:
             self.hypervisor.close()
             raise

@@ -54,7 +54,14 @@ def test_guest_finds_all_files_with_their_bytes(
     lines = report.console.splitlines()
     assert lines[0].startswith(f"{WAYS[controller]}: {SIZES[bits] // 512} sectors, FAT{bits} with ")
     assert said_of(bits) == {line for line in lines if line.startswith("ok")}
-    assert GREETING.decode() in report.console and report.exit_status == 0
+    assert GREETING.decode() not in report.console and report.exit_status == 0
+
+
+@pytest.mark.parametrize(("path", "found"), [("README.TXT", True), ("README.TX", False), ("sub", False)])
+def test_file_that_the_arguments_name_is_printed(images: dict[int, Path], path: str, found: bool) -> None:
+    with MonolithicSession("30_files", disks=[DiskOption(images[12])], arguments=path) as session:
+        console = session.run().console
+    assert (GREETING.decode() in console) is found
 
 
 def test_disks_of_all_controllers_are_read(images: dict[int, Path]) -> None:

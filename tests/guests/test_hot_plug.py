@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import pytest
 from images import content
+from written_disks import words_behind
 
 from minihv.errors import ConfigurationError
 from minihv.machine.processor import PagingMode
@@ -59,11 +61,8 @@ def end(session: ParentSession) -> str:
 
 def words(seed: int) -> bytes:
     """What a place holds whose first word is ``seed``."""
-    made = []
-    for _ in range(PLACE_BYTES // 4):
-        made.append(seed.to_bytes(4, "little"))
-        seed = (seed * 1664525 + 1013904223) & 0xFFFF_FFFF
-    return b"".join(made)
+    made = chain([seed], islice(words_behind(seed), PLACE_BYTES // 4 - 1))
+    return b"".join(word.to_bytes(4, "little") for word in made)
 
 
 def written_places(path: Path) -> int:

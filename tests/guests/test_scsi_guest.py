@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from images import by_qemu, content, needs_qemu
-from written_disks import DISK_BYTES, MODES, has_written
+from written_disks import KINDS, MODES, empty_disks, has_written, make_image
 
 from minihv.guests.session import Report
 from minihv.machine.processor import PagingMode
@@ -13,7 +13,6 @@ from minihv.parent.disks import DiskOption
 from minihv.parent.session import ParentSession
 from minihv.spec.svm_exits import SvmExit
 from minihv.storage.checking import check
-from minihv.storage.making import make_differencing, make_dynamic, make_fixed
 
 OF_THE_CONTROLLER, OF_A_DISK = 5, 10
 """Expectations of the guest: with one controller, and for each disk."""
@@ -27,13 +26,6 @@ def run(options: Sequence[DiskOption], name: str = "25_scsi", paging: PagingMode
         return session.run()
 
 
-def made(folder: Path, count: int, controller: str = "scsi") -> list[DiskOption]:
-    options = [DiskOption(folder / f"{controller}-{number}.vhd", controller) for number in range(count)]
-    for option in options:
-        make_dynamic(option.path, DISK_BYTES)
-    return options
-
-
 @pytest.mark.parametrize("paging", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("core", ["native", "reference"])
 def test_guest_writes_and_reads_by_way_of_its_ring(
@@ -42,7 +34,7 @@ def test_guest_writes_and_reads_by_way_of_its_ring(
     if paging is PagingMode.HARDWARE and core == "reference":
         pytest.skip("the engine's own MMU walks in hardware")
     monkeypatch.setenv("MINIHV_CORE", core)
-    (option,) = made(tmp_path, 1)
+    (option,) = empty_disks(tmp_path, 1, "scsi")
     report = run([option], paging=paging)
     assert f"{OF_THE_CONTROLLER + OF_A_DISK} held, 0 failed" in report.console
     assert "\nLUN 0: Virtual Disk, 2048 sectors\n" in report.console
@@ -54,7 +46,7 @@ def test_request_is_one_signal_and_one_sleep(tmp_path: Path) -> None:
     for count in (1, 3):
         folder = tmp_path / str(count)
         folder.mkdir()
-        reports.append(run(made(folder, count)).counters)
+        reports.append(run(empty_disks(folder, count, "scsi")).counters)
     one, three = reports
     more = 2 * REQUESTS_OF_A_DISK
     assert three.hypercalls["HvSignalEvent"] - one.hypercalls["HvSignalEvent"] == more
@@ -63,27 +55,22 @@ def test_request_is_one_signal_and_one_sleep(tmp_path: Path) -> None:
 
 
 def test_same_sectors_cost_a_hundredth_of_the_exits_of_ide(tmp_path: Path) -> None:
-    reports = [run(made(tmp_path, 1, "scsi")), run(made(tmp_path, 1, "ide"), "24_ide")]
+    reports = [run(empty_disks(tmp_path, 1, "scsi")), run(empty_disks(tmp_path, 1), "24_ide")]
     scsi, ide = (
         sum(one.counters.exits_total for one in report.partitions) - len(report.console) for report in reports
     )
     assert ide > 50 * scsi
 
 
-@pytest.mark.parametrize("kind", ["fixed", "differencing"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_image_of_every_kind_is_a_disk(tmp_path: Path, kind: str) -> None:
-    path, below = tmp_path / "a.vhd", tmp_path / "p.vhd"
-    if kind == "fixed":
-        make_fixed(path, DISK_BYTES)
-    else:
-        make_dynamic(below, DISK_BYTES)
-        make_differencing(path, below)
+    path = make_image(tmp_path / "a.vhd", kind)
     assert run([DiskOption(path, "scsi")]).exit_status == 0
     assert has_written(path)
 
 
 def test_disks_on_four_controllers_are_told_apart(tmp_path: Path) -> None:
-    options = [one for number in range(4) for one in made(tmp_path, 2, f"scsi{number}")]
+    options = [one for number in range(4) for one in empty_disks(tmp_path, 2, f"scsi{number}")]
     report = run(options)
     assert report.exit_status == 0 and report.console.count("opening a controller") == 4
     for option in options:
@@ -92,7 +79,7 @@ def test_disks_on_four_controllers_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_child_has_512_disks(tmp_path: Path) -> None:
-    options = made(tmp_path, 512)
+    options = empty_disks(tmp_path, 512, "scsi")
     report = run(options)
     assert report.exit_status == 0
     assert report.console.count(": Virtual Disk, 2048 sectors\n") == 512
@@ -101,6 +88,6 @@ def test_child_has_512_disks(tmp_path: Path) -> None:
 
 @needs_qemu
 def test_qemu_reads_what_the_guest_wrote(tmp_path: Path) -> None:
-    (option,) = made(tmp_path, 1)
+    (option,) = empty_disks(tmp_path, 1, "scsi")
     run([option])
     assert by_qemu(option.path) == content(option.path) and has_written(option.path)

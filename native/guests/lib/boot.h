@@ -18,6 +18,7 @@ struct boot_info {
     uint64_t root_table;   // what CR3 holds
     uint32_t paging_levels;
     uint32_t zero;
+    char arguments[4096 - 48]; // of `minihv run --append`; a zero is behind them
 };
 
 // What VP 0 of a program does. When it returns, the partition is shut down: finish().

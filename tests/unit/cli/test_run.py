@@ -68,6 +68,8 @@ REFUSALS = {
     ("1", "--memory", "4097K"): "The memory of a guest must be a multiple of 0x1000 bytes, not 0x400400; "
     "choose another --memory.",
     ("1", "--memory", "much"): "A size is a number with K, M or G behind it, not 'much': write 64M or 1G.",
+    ("1", "--append", "x" * 4048): "The arguments of a guest have at most 4,047 bytes, not 4,048; "
+    "choose a shorter --append.",
     ("1", "--vps", "0"): "A guest must have between 1 and 32 VPs, not 0; choose another --vps.",
     ("1", "--vps", "-1"): "A guest must have between 1 and 32 VPs, not -1; choose another --vps.",
     ("1", "--vps", "65"): "A guest must have between 1 and 32 VPs, not 65; choose another --vps.",
@@ -434,6 +436,17 @@ def nobody_is_left(group: int) -> bool:
     except ProcessLookupError:
         return True
     return False
+
+
+PRINTS_ITS_ARGUMENTS = "8d7730 ac 84c0 7404 e6e9 ebf7 e6f4"
+"""From 48 bytes behind RDI up to a zero, which is its status."""
+
+
+@pytest.mark.parametrize("alone", [(), ("--no-parent",), ("--architecture", "monolithic")])
+def test_guest_finds_its_arguments(minihv: CommandLine, guest: GuestWriter, alone: tuple[str, ...]) -> None:
+    done = minihv("run", guest(PRINTS_ITS_ARGUMENTS), "--append", "scsi Ä/b", "--json", *alone)
+    assert (done.status, json.loads(done.out)["console"]) == (0, "scsi Ä/b")
+    assert json.loads(minihv("run", guest(PRINTS_ITS_ARGUMENTS), "--json", *alone).out)["console"] == ""
 
 
 def test_guest_has_the_disks_that_it_is_given(minihv: CommandLine, tmp_path: Path) -> None:

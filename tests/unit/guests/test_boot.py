@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minihv.errors import ConfigurationError
-from minihv.guests.boot import InitialState, boot, check_memory
+from minihv.guests.boot import INFO, MOST_ARGUMENT_BYTES, InitialState, boot, check_memory, hand_arguments
 from minihv.guests.image import read_image
 from minihv.terms import MIB, Gpa
 
@@ -47,6 +47,40 @@ def test_info_page_describes_the_machine() -> None:
     ram, _ = booted(Part(b"data", gpa=0x101000), memory_bytes=16 * MIB, vp_count=3)
     fields = struct.unpack("<8sIIQQQII", ram.read(0x1000, 48))
     assert fields == (b"MINIHV\0\1", 1, 3, 16 * MIB, 0x102000, 0x3000, 4, 0)
+
+
+def test_arguments_are_behind_the_info_page_with_a_zero_at_their_end() -> None:
+    ram, _ = booted()
+    hand_arguments(ram.write, "scsi straße/a.txt")
+    assert ram.read(0x1030, 32).partition(b"\0")[0] == "scsi straße/a.txt".encode()
+    assert ram.read(0x1000, 8) == b"MINIHV\0\1"
+
+
+def test_longest_arguments_fill_the_info_page_and_no_more() -> None:
+    ram, _ = booted()
+    gdt = ram.read(0x2000, 16)
+    hand_arguments(ram.write, "x" * MOST_ARGUMENT_BYTES)
+    assert ram.read(0x1FF0, 16) == b"x" * 15 + b"\0" and ram.read(0x2000, 16) == gdt
+    assert MOST_ARGUMENT_BYTES + INFO.size == 4095
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            "é" * 2024,
+            "The arguments of a guest have at most 4,047 bytes, not 4,048; choose a shorter --append.",
+        ),
+        (
+            "a\0b",
+            "The arguments of a guest end at a zero, and there is one within 'a\\x00b'; leave it out.",
+        ),
+    ],
+)
+def test_arguments_that_a_guest_could_not_read_are_refused(arguments: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        hand_arguments(Ram().write, arguments)
+    assert str(refused.value) == sentence
 
 
 def test_every_vp_enters_at_the_entry_with_a_stack_of_its_own() -> None:

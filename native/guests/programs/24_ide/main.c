@@ -5,25 +5,11 @@
 #include "lib/cpu.h"
 #include "lib/expect.h"
 #include "lib/ide.h"
+#include "lib/pattern.h"
 
 enum { SECTORS = 4, WORDS = SECTORS * IDE_SECTOR_BYTES / 4, FIRST = 8, ERROR_IDNF = 0x10 };
 
 static uint32_t before[WORDS], after[WORDS];
-
-static void fill(uint32_t *words, uint32_t seed)
-{
-    for (uint32_t i = 0; i < WORDS; i++)
-        words[i] = seed = seed * 1664525 + 1013904223;
-}
-
-static uint32_t differences(void)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < WORDS; i++)
-        count += before[i] != after[i];
-    return count;
-}
 
 static void tell_of(const struct ide_disk *disk, uint32_t number)
 {
@@ -38,11 +24,11 @@ static void tell_of(const struct ide_disk *disk, uint32_t number)
 
 static void write_and_read(struct ide_disk *disk, uint64_t sector, uint32_t seed)
 {
-    fill(before, seed);
-    fill(after, ~seed);
+    pattern_fill(before, WORDS, seed);
+    pattern_fill(after, WORDS, ~seed);
     expect_equal("written", ide_write(disk, sector, before, SECTORS), IDE_DONE);
     expect_equal("read", ide_read(disk, sector, after, SECTORS), IDE_DONE);
-    expect_equal("words that differ", differences(), 0);
+    expect_equal("words that differ", pattern_differences(before, after, WORDS), 0);
 }
 
 static void use(struct ide_disk *disk, uint32_t number)

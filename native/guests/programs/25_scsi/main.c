@@ -4,6 +4,7 @@
 #include "lib/console.h"
 #include "lib/descriptors.h"
 #include "lib/expect.h"
+#include "lib/pattern.h"
 #include "lib/storage.h"
 
 enum {
@@ -20,21 +21,6 @@ static struct storage storage;
 static _Alignas(4096) uint8_t ring_memory[2 * (1 + RING_PAGES) * 4096];
 static uint32_t before[WORDS], after[WORDS];
 
-static void fill(uint32_t *words, uint32_t seed)
-{
-    for (uint32_t i = 0; i < WORDS; i++)
-        words[i] = seed = seed * 1664525 + 1013904223;
-}
-
-static uint32_t differences(void)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < WORDS; i++)
-        count += before[i] != after[i];
-    return count;
-}
-
 static void tell_of(const struct storage_disk *disk)
 {
     print("LUN ");
@@ -48,11 +34,11 @@ static void tell_of(const struct storage_disk *disk)
 
 static void write_and_read(const struct storage_disk *disk, uint64_t sector, uint32_t seed)
 {
-    fill(before, seed);
-    fill(after, ~seed);
+    pattern_fill(before, WORDS, seed);
+    pattern_fill(after, WORDS, ~seed);
     expect_equal("written", storage_write(&storage, disk, sector, before, SECTORS), STORAGE_DONE);
     expect_equal("read", storage_read(&storage, disk, sector, after, SECTORS), STORAGE_DONE);
-    expect_equal("words that differ", differences(), 0);
+    expect_equal("words that differ", pattern_differences(before, after, WORDS), 0);
 }
 
 static void look_beyond_the_end(const struct storage_disk *disk)

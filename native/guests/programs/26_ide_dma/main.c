@@ -4,26 +4,12 @@
 #include "lib/console.h"
 #include "lib/expect.h"
 #include "lib/ide_dma.h"
+#include "lib/pattern.h"
 
 enum { FEW = 4, MANY = 128, WORDS = MANY * IDE_SECTOR_BYTES / 4, FIRST = 8, MIDDLE = 512 };
 enum { ERROR_IDNF = 0x10 };
 
 static uint32_t before[WORDS], after[WORDS];
-
-static void fill(uint32_t *words, uint32_t count, uint32_t seed)
-{
-    for (uint32_t i = 0; i < count; i++)
-        words[i] = seed = seed * 1664525 + 1013904223;
-}
-
-static uint32_t differences(uint32_t count)
-{
-    uint32_t found = 0;
-
-    for (uint32_t i = 0; i < count; i++)
-        found += before[i] != after[i];
-    return found;
-}
 
 static void tell_of(const struct ide_disk *disk, uint32_t number)
 {
@@ -41,11 +27,11 @@ static void write_and_read(uint16_t block, struct ide_disk *disk, uint64_t secto
 {
     const uint32_t words = count * IDE_SECTOR_BYTES / 4;
 
-    fill(before, words, seed);
-    fill(after, words, ~seed);
+    pattern_fill(before, words, seed);
+    pattern_fill(after, words, ~seed);
     expect_equal("written", ide_dma_write(block, disk, sector, before, count), IDE_DONE);
     expect_equal("read", ide_dma_read(block, disk, sector, after, count), IDE_DONE);
-    expect_equal("words that differ", differences(words), 0);
+    expect_equal("words that differ", pattern_differences(before, after, words), 0);
 }
 
 static void use(uint16_t block, struct ide_disk *disk, uint32_t number)

@@ -10,6 +10,7 @@
 #include "lib/expect.h"
 #include "lib/integration.h"
 #include "lib/memory.h"
+#include "lib/pattern.h"
 #include "lib/storage.h"
 #include "lib/timer.h"
 #include "lib/traps.h"
@@ -60,10 +61,8 @@ static struct {
 
 static void fill(uint32_t *words, uint32_t seed)
 {
-    for (uint32_t i = 0; i < WORDS; i++) {
-        words[i] = seed;
-        seed = seed * 1664525 + 1013904223;
-    }
+    words[0] = seed;
+    pattern_fill(words + 1, WORDS - 1, seed);
 }
 
 static bool is_whole(uint32_t seed)

@@ -6,6 +6,7 @@
 #include "lib/console.h"
 #include "lib/descriptors.h"
 #include "lib/expect.h"
+#include "lib/pattern.h"
 
 // Everything is volatile: a debugger or a loader writes here.
 volatile struct io_plan io_plan = {
@@ -31,21 +32,12 @@ static bool plan_is_sound(const struct io_plan *plan)
            plan->queue_depth <= MOST_DEPTH && plan->request_count > 0;
 }
 
-static void fill(uint8_t *buffer, uint64_t byte_count, uint32_t seed)
-{
-    uint32_t *words = (uint32_t *)buffer;
-
-    for (uint64_t i = 0; i < byte_count / 4; i++)
-        words[i] = seed = seed * 1664525 + 1013904223;
-}
-
 // Of what the last requests have read: the sum of the words, each by its place.
-static uint64_t checksum(const uint8_t *buffer, uint64_t byte_count)
+static uint64_t checksum(const uint32_t *words, uint32_t count)
 {
-    const uint32_t *words = (const uint32_t *)buffer;
     uint64_t sum = 0;
 
-    for (uint64_t i = 0; i < byte_count / 4; i++)
+    for (uint32_t i = 0; i < count; i++)
         sum = sum * 31 + words[i];
     return sum;
 }
@@ -67,7 +59,8 @@ static bool move_all(const struct io_way *way, const struct io_plan *plan, bool 
 
 static void use(const struct io_way *way, const struct io_plan *plan)
 {
-    const uint64_t byte_count = (uint64_t)plan->request_bytes * plan->queue_depth;
+    const uint32_t byte_count = plan->request_bytes * plan->queue_depth;
+    uint32_t *words = (uint32_t *)plan->buffer;
 
     print(way->name);
     print(": ");
@@ -75,12 +68,12 @@ static void use(const struct io_way *way, const struct io_plan *plan)
     print(" requests of ");
     print_decimal(plan->request_bytes);
     print(" bytes\n");
-    fill(plan->buffer, byte_count, 1);
-    const uint64_t written = checksum(plan->buffer, byte_count);
+    pattern_fill(words, byte_count / 4, 1);
+    const uint64_t written = checksum(words, byte_count / 4);
     expect_true("all written", move_all(way, plan, true));
-    fill(plan->buffer, byte_count, 2);
+    pattern_fill(words, byte_count / 4, 2);
     expect_true("all read", move_all(way, plan, false));
-    expect_equal("the sum of what was read", checksum(plan->buffer, byte_count), written);
+    expect_equal("the sum of what was read", checksum(words, byte_count / 4), written);
 }
 
 void guest_main(const struct boot_info *info)

@@ -7,14 +7,13 @@
 #include "lib/descriptors.h"
 #include "lib/expect.h"
 #include "lib/fat_tree.h"
-#include "lib/memory.h"
 
 enum { MOST_DISKS = 8, MOST_TEXT_BYTES = 4096 };
 
 static struct vp_area area;
 static struct fat_volume volume;
 static struct fat_tree tree;
-static const char TEXT_NAME[] = "README.TXT";
+static const char *wanted; // the path of the file that is printed: the guest's arguments
 
 static const char *const failures[] = {
     [FAT_UNREADABLE] = "a sector cannot be read",
@@ -49,6 +48,21 @@ static void print_text(const struct fat_entry *entry)
     print((const char *)text);
 }
 
+// Whether the path of the last entry is the one that is wanted.
+static bool is_wanted(void)
+{
+    const char *rest = wanted;
+
+    for (uint32_t i = 0; i < tree.depth; i++) {
+        if (i > 0 && *rest++ != '/')
+            return false;
+        for (const char *name = tree.entries[i].name; *name != '\0'; name++)
+            if (*name != *rest++)
+                return false;
+    }
+    return *rest == '\0';
+}
+
 static void print_path(void)
 {
     for (uint32_t i = 0; i < tree.depth; i++) {
@@ -80,7 +94,7 @@ static void tell_of(const struct fat_entry *entry)
         print(failures[status]);
     }
     print("\n");
-    if (tree.depth == 1 && memcmp(entry->name, TEXT_NAME, sizeof(TEXT_NAME)) == 0)
+    if (is_wanted())
         print_text(entry);
 }
 
@@ -114,7 +128,7 @@ void guest_main(const struct boot_info *info)
 {
     struct block_device devices[MOST_DISKS];
 
-    (void)info;
+    wanted = info->arguments;
     descriptors_install(&area);
     const uint32_t count = block_find(devices, MOST_DISKS);
     for (uint32_t i = 0; i < count; i++)
