@@ -12,7 +12,8 @@ MIB = 1 << 20
 SIZES = {12: 2 * MIB, 16: 8 * MIB, 32: 34 * MIB}
 """By the bits of an entry of the table, with clusters of one sector."""
 GREETING = b"Hello from a volume.\n"
-MISSING = [name for name in ("mkfs.fat", "mcopy") if shutil.which(name) is None]
+PLACES = "/usr/sbin:/usr/bin:/sbin:/bin"
+MISSING = [name for name in ("mkfs.fat", "mcopy") if shutil.which(name, path=PLACES) is None]
 needs_fat_tools = pytest.mark.skipif(
     bool(MISSING), reason=f"{' and '.join(MISSING)} is not installed: apt-get install dosfstools mtools"
 )
@@ -58,7 +59,7 @@ def copy(path: Path, held: Path, name: str, data: bytes) -> None:
 
 def tool(*command: object) -> None:
     """A command that must succeed."""
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+    environment = {"PATH": PLACES, "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=False, env=environment
     )
