@@ -115,12 +115,18 @@ class ChildSession(GuestSession, ABC):
         report = super().report()
         report.screen = self.child.wires.board.vga.text()
         if self.child.stopped and not self.partition.is_shut_down:
-            child = next(one for one in report.partitions if one.id == self.child.id)
-            report.stopped = child.stopped = self.child.stopped
-            report.why = child.why = self.child.why
+            self._say(report, self.child.stopped, self.child.why)
+        elif not self.child.is_started:
+            self._say(report, "budget", "it has not begun")
         if self.switch is not None:
             report.crash = self._crash_report(self.switch)
         return report
+
+    def _say(self, report: Report, stopped: str, why: str) -> None:
+        """What the guest's partition cannot tell of itself."""
+        child = next(one for one in report.partitions if one.id == self.child.id)
+        report.stopped = child.stopped = stopped
+        report.why = child.why = why
 
     def crash(self, switch: CrashSwitch) -> None:
         """Has a device of the guest crash.

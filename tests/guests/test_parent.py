@@ -72,7 +72,7 @@ def test_round_trip_costs_five_exits() -> None:
 
 def test_port_without_a_chip_costs_an_intercept_and_three_exits_of_the_parent() -> None:
     with booted() as parent:
-        code = f"mov ecx, 10; 1: in al, 0x60; cmp al, 0xFF; jne 2f; loop 1b; {FINISH}; 2: hlt"
+        code = f"mov ecx, 10; 1: in al, 0x80; cmp al, 0xFF; jne 2f; loop 1b; {FINISH}; 2: hlt"
         child = parent.create_child("pokes", CHILD_BYTES, image=assembled(code), start=False)
         before = Counter(exits_of(parent.partition))
         parent.begin(child)

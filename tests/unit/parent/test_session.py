@@ -45,6 +45,14 @@ def test_run_goes_on_where_a_budget_ended_it(blocks: int) -> None:
         assert session.run().stopped == "halted"
 
 
+def test_guest_that_has_not_begun_can_go_on() -> None:
+    with ParentSession(image("01_hello")) as session:
+        report = session.report()
+        assert (report.stopped, report.why) == ("budget", "it has not begun")
+        assert [one.stopped for one in report.partitions] == ["idle", "budget"]
+        assert session.run().stopped == "halted"
+
+
 @pytest.mark.parametrize("mode", list(PagingMode))
 def test_guest_with_more_vps_and_less_memory_runs_with_any_paging(mode: PagingMode) -> None:
     with ParentSession(image("07_spin_lock"), memory_bytes=8 << 20, vps=2, lps=2, paging=mode) as session:
