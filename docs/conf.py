@@ -22,6 +22,7 @@ extensions = [
     "paging_comparison",
     "written_pages",
     "planted_faults_table",
+    "remembered_references",
     "student_walk",
 ]
 exclude_patterns = ["_build"]

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,3 +106,12 @@ class GuestWriter:
         path = self._folder / name
         path.write_bytes(Elf(parts=[Part(content=bytes.fromhex(code))]).build())
         return path
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that the command started, as soon as there is one and it had time to begin."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    while not listed.read_text().split():
+        time.sleep(0.02)
+    time.sleep(0.4)
+    return [int(child) for child in listed.read_text().split()]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import bitlayout
 import eyes
@@ -12,13 +13,27 @@ import pytest
 import written_pages
 from bitlayout import Span
 from comparisons import UNSYNC, result
+from remembered_references import RememberingDomain
 from source_tree import ROOT
+from sphinx.domains.python import ObjectEntry, PythonDomain
 
 from minihv.cli.compare.measure import Comparison
 from minihv.cli.compare.modes import SLAT
 from minihv.spec.bits import Layout, u32, u64
 
 SINT = [Span("masked", 16, 16), Span("vector", 7, 0)]
+
+
+def test_names_are_found_as_in_the_domain_of_python() -> None:
+    env: Any = SimpleNamespace(domaindata={}, config=SimpleNamespace(), settings={})
+    domain = RememberingDomain(env)
+    for name in ("a.Gpa", "b.Gpa", "a.walk"):
+        domain.objects[name] = ObjectEntry("page", name, "class", False)
+    for name in ("Gpa", "walk", "nothing", "a.Gpa"):
+        for _ in range(2):
+            expected = PythonDomain.find_obj(domain, env, "", "", name, "class", 1)
+            assert domain.find_obj(env, "", "", name, "class", 1) == expected
+    assert len(domain.find_obj(env, "", "", "Gpa", "class", 1)) == 2
 
 
 def test_bits_without_a_name_are_reserved() -> None:

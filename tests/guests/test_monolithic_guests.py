@@ -14,7 +14,7 @@ from minihv.storage.making import make_dynamic
 
 pytestmark = pytest.mark.skipif(NEEDS_COMPILER, reason="no C compiler is installed")
 
-DISKS = {"24_ide": "ide", "25_scsi": "scsi"}
+DISKS = {"26_ide_dma": "ide", "25_scsi": "scsi"}
 GUESTS = ("19_hello_vmbus", "20_echo", "21_integration", "22_hostile", "23_startup", *DISKS)
 ON_REFERENCE = ("19_hello_vmbus", "23_startup", "25_scsi")
 MOST_BLOCKS = 20_000_000

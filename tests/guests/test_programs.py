@@ -41,13 +41,16 @@ def run(name: str, mode: Mode = SLAT, *, vps: int | None = None, lps: int = 1) -
 
 UNSYNC: Mode = (PagingMode.SHADOW, ShadowPolicy.UNSYNC)
 SLOW = {
-    "13_small_pages": SLAT,
+    "13_small_pages": None,
     "14_large_pages": UNSYNC,
-    "15_fork": SLAT,
-    "16_remap": UNSYNC,
+    "15_fork": None,
+    "16_remap": None,
     "17_address_spaces": SLAT,
 }
-"""Of misses and faults alone: the Python core takes ten seconds and more for each, so one mode has to do."""
+"""Of misses and faults alone: the Python core takes ten seconds and more for each, so one mode has to do.
+
+Those that take most run on it with ``--long`` alone.
+"""
 
 
 def ways() -> list[Any]:

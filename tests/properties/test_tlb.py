@@ -133,7 +133,7 @@ def test_tlb_answers_as_the_walk_without_one(two_stages: bool) -> None:
     machine = type("Machine", (TlbIsNoTlb,), {"two_stages": two_stages, "shares": shares})
     long = settings().max_examples > 100
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=1000 if long else 60, stateful_step_count=40)
+        machine, settings=settings(max_examples=1000 if long else 40, stateful_step_count=40)
     )
     shares.assert_floors(FLOORS | (OF_TWO_STAGES if two_stages else {}))
 

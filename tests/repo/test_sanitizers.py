@@ -14,6 +14,7 @@ HARDLY = (
     *("tlb", "three_walkers", "stepping", "arriving", "determinism", "paging_modes", "address_maps"),
     *("walk_pictures", "synic", "ring_explorer", "ring_attack", "vmbus", "fuzz_targets"),
     *("partition_calls", "killed_children", "storage_vsp", "failing_operations"),
+    "killed_writers",
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from command_line import CommandLine, GuestWriter, start_at_terminal
+from command_line import CommandLine, GuestWriter, children_of, start_at_terminal
 from elf_files import CODE, Elf, symbol
 
 FOR_EVER = "ebfe"
@@ -142,8 +142,9 @@ def test_interrupted_command_without_a_terminal_ends_with_its_status(
 ) -> None:
     process = minihv.start("walk", guest(FOR_EVER), "0x100000", "--at", "500000000000")
     assert process.stdout
+    children_of(process.pid)
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(2)
+        process.wait(1)
     os.kill(process.pid, signal.SIGINT)
     out, _ = process.communicate()
     assert process.returncode == 130 and "Mapped: GVA 0x100000" in out

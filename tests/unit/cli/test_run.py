@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine, GuestWriter
+from command_line import CommandLine, GuestWriter, children_of
 from elf_files import Elf
 
 from minihv.cli.run import parse_size
@@ -404,15 +404,6 @@ def test_terminal_gets_colour(minihv: CommandLine) -> None:
 def test_terminal_sees_how_far_a_long_run_is(minihv: CommandLine, guest: GuestWriter) -> None:
     shown = minihv.on_terminal("run", guest(FOR_EVER), "--no-parent", "--blocks", "5000000")
     assert "2,000,000 of 5,000,000 blocks" in shown
-
-
-def children_of(pid: int) -> list[int]:
-    """The processes that the command started, as soon as there is one and it had time to begin."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    while not listed.read_text().split():
-        time.sleep(0.02)
-    time.sleep(0.4)
-    return [int(child) for child in listed.read_text().split()]
 
 
 def interrupt_when_it_runs(pid: int) -> None:
