@@ -25,21 +25,27 @@ def files(bits: int) -> dict[str, bytes]:
     return {
         "README.TXT": GREETING,
         "empty": b"",
-        "a long name, with ümlaut and 仮想.bin": random.randbytes(30_000),
+        "a long name, with ümlaut and 仮想.bin": random.randbytes(8_000),
         "pair of letters": b"",
         "sub/lower.c": random.randbytes(512),
         "sub/deeper/UPPER": random.randbytes(513),
         "sub/deeper/" + "x" * 200: random.randbytes(1023),
-        "in pieces": random.randbytes(20_000),
+        "in pieces": random.randbytes(6_000),
     }
+
+
+def format_volume(path: Path, bits: int, *options: object) -> Path:
+    """An empty volume in a raw image; ``options`` are those of mkfs.fat."""
+    path.write_bytes(b"")
+    with path.open("r+b") as image:
+        image.truncate(SIZES[bits])
+    tool("mkfs.fat", "-F", bits, *options, path)
+    return path
 
 
 def make_volume(path: Path, bits: int) -> Path:
     """The volume in a raw image. One of its files is in pieces, since another was deleted before it."""
-    path.write_bytes(b"")
-    with path.open("r+b") as image:
-        image.truncate(SIZES[bits])
-    tool("mkfs.fat", "-F", bits, "-s", 1, path)
+    format_volume(path, bits, "-s", 1)
     tool("mmd", "-i", path, "::sub", "::sub/deeper")
     held = path.with_name("held")
     for name in ("first", "second", "third"):
@@ -51,10 +57,27 @@ def make_volume(path: Path, bits: int) -> Path:
     return path
 
 
+def make_partition(path: Path, volume: Path, *, first: int = 63, kind: int = 6, place: int = 1) -> Path:
+    """A disk with ``volume`` as a partition, which begins at sector ``first``."""
+    table = bytearray(512)
+    entry = bytes([0, 0, 0, 0, kind, 0, 0, 0]) + first.to_bytes(4, "little") + bytes(4)
+    table[446 + 16 * place : 462 + 16 * place] = entry
+    table[510:] = b"\x55\xaa"
+    path.write_bytes(bytes(table) + bytes(512 * (first - 1)) + volume.read_bytes())
+    return path
+
+
 def copy(path: Path, held: Path, name: str, data: bytes) -> None:
     """A file of the volume."""
     held.write_bytes(data)
     tool("mcopy", "-i", path, held, f"::{name}")
+
+
+def copy_tree(path: Path, tree: Path) -> None:
+    """All that is in the folder ``tree`` is in the root of the volume."""
+    entries = sorted(tree.iterdir())
+    if entries:
+        tool("mcopy", "-s", "-i", path, *entries, "::")
 
 
 def tool(*command: object) -> None:
@@ -66,6 +89,6 @@ def tool(*command: object) -> None:
     assert done.returncode == 0, (command, done.stderr)
 
 
-def checksum(data: bytes) -> int:
-    """CRC-32."""
-    return zlib.crc32(data)
+def line_of(name: str, data: bytes) -> str:
+    """What is told of a file that can be read."""
+    return f"ok      {name}: {len(data)} bytes, CRC-32 {zlib.crc32(data):#x}"

@@ -9,11 +9,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from fat_reader import GUESTS, PLAYER, READER, TARGET
+from fat_reader import build as build_reader
 from fuzz_vmbus import run_one
 from ring_programs import RING, STRICT, build, needs_cc
 from source_tree import CORE, ROOT, run
 
 RING_CORPUS, VMBUS_CORPUS = CORE / "tests" / "corpus" / "ring", ROOT / "tests" / "corpus" / "vmbus"
+FAT_CORPUS = GUESTS / "tests" / "corpus" / "fat"
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 LONG_SECONDS = 600
 
@@ -80,6 +83,56 @@ ACTIONS = {"Post", "SignalChannel", "ConnectEvent", "DisconnectEvent", "Trace"}
 def reached(inputs: Iterable[bytes]) -> Counter[str]:
     """By type of action, how many inputs had the server want one; after each it serves an honest guest."""
     return Counter(name for data in inputs for name in set(run_one(data)))
+
+
+@needs_cc
+def test_reader_of_volumes_survives_every_input_that_was_kept(tmp_path: Path) -> None:
+    program = build_reader(tmp_path / "fuzz_fat", [TARGET, PLAYER, *READER], *SANITIZERS)
+    inputs = kept(FAT_CORPUS)
+    done = run(program, *map(str, inputs))
+    assert (done.returncode, done.stdout) == (0, f"{len(inputs)} inputs\n"), done.stderr
+
+
+CHECKS = {
+    "a cluster is one of the volume": ("fat.c", "!is_cluster(volume, cluster)"),
+    "clusters are read once": ("fat.c", "volume->clusters_left == 0"),
+    "the volume ends on its disk": (
+        "fat_volume.c",
+        "first + (uint64_t)boot->sectors * scale > volume->device->sector_count",
+    ),
+    "the table is long enough": (
+        "fat_volume.c",
+        "volume->cluster_count + (uint64_t)FAT_FIRST_CLUSTER > table_bits / volume->bits",
+    ),
+    "a partition begins on the disk": ("fat_volume.c", "first >= volume->device->sector_count"),
+}
+
+
+@needs_cc
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "check"), CHECKS.values(), ids=list(CHECKS))
+def test_reader_without_a_check_dies_of_an_input_that_was_kept(tmp_path: Path, name: str, check: str) -> None:
+    sources = {source.name: source for source in READER}
+    text = sources[name].read_text()
+    assert text.count(check) == 1
+    sources[name] = tmp_path / name
+    sources[name].write_text(text.replace(check, "false"))
+    flags = ("-g", *SANITIZERS, f"-I{GUESTS}")
+    assert not run("cc", *flags, TARGET, PLAYER, *sources.values(), "-o", tmp_path / "fuzz").returncode
+    assert run(tmp_path / "fuzz", *map(str, kept(FAT_CORPUS))).returncode != 0
+
+
+@pytest.mark.slow
+def test_fuzzer_of_clang_finds_nothing_in_the_reader_of_volumes(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    flags = ("-g", "-O1", "-fsanitize=fuzzer,address,undefined", SANITIZERS[1], f"-I{GUESTS}")
+    program = tmp_path / "fuzz_fat"
+    if not shutil.which("clang") or run("clang", *flags, TARGET, *READER, "-o", program).returncode:
+        pytest.skip("clang with libFuzzer is not installed: apt-get install clang libclang-rt-14-dev")
+    corpus = shutil.copytree(FAT_CORPUS, tmp_path / "corpus")
+    done = run(program, "-max_len=12288", *effort(request, 50_000), corpus, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_server_serves_an_honest_guest_after_every_input_that_was_kept() -> None:

@@ -3,7 +3,7 @@
 #include "lib/fat_names.h"
 
 enum { PART_LETTERS = 13, MOST_PARTS = 20, LAST_PART = 0x40, CHECKSUM = 13, BASE = 8, SHORT = 11 };
-enum { CASE = 12, LOWER_BASE = 0x08, LOWER_EXTENSION = 0x10, IS_E5 = 0x05 };
+enum { CASE = 12, LOWER_BASE = 0x08, LOWER_EXTENSION = 0x10 }; // of Windows NT, which has them here
 
 static const uint8_t letter_offsets[PART_LETTERS] = {1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30};
 
@@ -35,10 +35,16 @@ static uint8_t checksum_of(const uint8_t *raw)
     return sum;
 }
 
+// Whether a letter of ASCII can be shown, and is no end of a part of a path.
+static bool is_plain(uint32_t letter)
+{
+    return letter >= ' ' && letter < 0x7F && letter != '/' && letter != '\\';
+}
+
 static char *put_utf8(char *to, uint32_t letter)
 {
-    if (letter < 0x80) {
-        *to++ = (char)(letter < ' ' || letter == 0x7F ? '?' : letter);
+    if (letter < 0xA0) { // where controls are, too
+        *to++ = (char)(is_plain(letter) ? letter : '?');
     } else if (letter < 0x800) {
         *to++ = (char)(0xC0 | letter >> 6);
         *to++ = (char)(0x80 | (letter & 0x3F));
@@ -78,7 +84,7 @@ static char *take_part(char *to, const uint8_t *letters, uint32_t count, bool lo
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t letter = letters[i];
         const bool is_capital = letter >= 'A' && letter <= 'Z';
-        if (letter < ' ' || letter >= 0x7F)
+        if (!is_plain(letter))
             *to++ = '?'; // what it is depends on the machine that wrote it
         else
             *to++ = (char)(lower && is_capital ? letter + 'a' - 'A' : letter);
