@@ -162,16 +162,23 @@ def test_interrupt_while_the_process_begins_is_not_lost(monkeypatch: pytest.Monk
     assert told == [True]
 
 
-def test_second_interrupt_ends_the_work() -> None:
+def test_second_interrupt_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, forked = os.fork, list[int]()
+
+    def fork_and_note() -> int:
+        forked.append(fork())
+        return forked[-1]
+
     def work(_beat: Beat) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         interrupt_parent(0.2, times=2)
         time.sleep(30)
         return 0
 
+    monkeypatch.setattr(os, "fork", fork_and_note)
     assert contained(work) == 130
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(forked[0], os.WNOHANG)
 
 
 def test_host_without_fork_runs_the_work_here(monkeypatch: pytest.MonkeyPatch) -> None:
