@@ -147,7 +147,7 @@ def on_nested_fault(hypervisor: "Hypervisor", vp: "VirtualProcessor") -> None:
     if not fetches and not walks and apic_page.is_hit(vp, gpa) and apic_page.complete(hypervisor, vp, gpa):
         return
     access = AccessType.WRITE if writes else AccessType.EXECUTE if fetches else AccessType.READ
-    if intercepts.tell_of_memory(hypervisor, vp, gpa, access):
+    if intercepts.tell_of_memory(hypervisor, vp, gpa, access, walks=walks):
         return
     verb = "wrote to" if writes else "fetched from" if fetches else "read"
     table = " while the processor walked its page tables" if walks else ""

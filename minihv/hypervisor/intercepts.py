@@ -170,9 +170,14 @@ def tell_of_cpuid(hypervisor: "Hypervisor", vp: "VirtualProcessor", default: "Le
     return forward(hypervisor, vp, MessageType.CPUID_INTERCEPT, message)
 
 
-def tell_of_memory(hypervisor: "Hypervisor", vp: "VirtualProcessor", gpa: int, access: AccessType) -> bool:
-    """A GPA where nothing is, or nothing that allows the access."""
-    code = b"" if access is AccessType.EXECUTE else instruction_bytes(hypervisor, vp)
+def tell_of_memory(
+    hypervisor: "Hypervisor", vp: "VirtualProcessor", gpa: int, access: AccessType, *, walks: bool
+) -> bool:
+    """A GPA where nothing is, or nothing that allows the access.
+
+    No instruction is told where none accessed it: to fetch one, or to walk tables for one, is another access.
+    """
+    code = b"" if walks or access is AccessType.EXECUTE else instruction_bytes(hypervisor, vp)
     message = MemoryMessage.build(
         header=header(vp, access, 0),
         cache_type=CacheType.WRITE_BACK,

@@ -130,7 +130,7 @@ def note_eoi(message: EoiMessage, child: Child) -> None:
 def no_memory(message: MemoryMessage, child: Child) -> str:
     """Why a VP cannot go on that met no memory, or a chip in a way that nobody knows."""
     if child.wires.board.memory.answers(int(message.gpa)):
-        return f"used the chip at GPA {message.gpa:#x} by an instruction that its worker does not know"
+        return f"used the chip at GPA {message.gpa:#x} by no instruction that its worker knows"
     verb = {AccessType.READ: "read", AccessType.WRITE: "wrote to", AccessType.EXECUTE: "fetched from"}
     return f"{verb[AccessType(message.header.access_type)]} GPA {message.gpa:#x}, where nothing answers"
 

@@ -207,3 +207,18 @@ def test_deleted_child_waits_for_no_time() -> None:
 )
 def test_message_of_the_io_apic_is_a_control_word(delivery: Delivery, control: int) -> None:
     assert control_of(delivery) == control
+
+
+TABLE_IN_A_CHIP = (
+    "mov rbx, cr3; mov rbx, [rbx]; and rbx, -4096; mov eax, 0xFEC00003; mov [rbx + 8], rax;"
+    "mov ecx, 0x40000000; mov eax, [rcx]; mov al, 0; out 0xF4, al; 1: hlt; jmp 1b"
+)
+
+
+def test_chip_is_no_page_table() -> None:
+    """The instruction for which the processor walks there is not meant for the chip."""
+    with booted(CHILD_BYTES) as parent:
+        child = parent.create_child("lost", CHILD_BYTES, image=assembled(TABLE_IN_A_CHIP))
+        parent.settle()
+        assert child.stopped == "stuck" and child.partition.exit_status is None
+        assert child.why == ("VP 0 used the chip at GPA 0xfec00000 by no instruction that its worker knows")

@@ -149,7 +149,7 @@ def test_instruction_at_a_chip_in_memory_reaches_it() -> None:
     message.instruction_bytes = bytes.fromhex("0103").ljust(16, b"\0")  # add [rbx], eax
     assert decided(MessageType.UNMAPPED_GPA, message) == (
         {},
-        "VP 0 used the chip at GPA 0xfec00020 by an instruction that its worker does not know",
+        "VP 0 used the chip at GPA 0xfec00020 by no instruction that its worker knows",
     )
 
 
