@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 from streams import KINDS, run_streams
 
-SUITE_COUNT = {"bytes": 150, "shaped": 200, "repeated": 200, "crossing": 200, "unpaged": 120}
-LONG_FACTOR, USUAL_EXAMPLES = 40, 100
+SUITE_COUNT = {"bytes": 250, "shaped": 350, "repeated": 400, "crossing": 300, "unpaged": 300}
+LONG_FACTOR, USUAL_EXAMPLES = 20, 100
 """With fewer examples of properties there are fewer streams."""
 
 

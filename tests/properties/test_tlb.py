@@ -133,7 +133,7 @@ def test_tlb_answers_as_the_walk_without_one(two_stages: bool) -> None:
     machine = type("Machine", (TlbIsNoTlb,), {"two_stages": two_stages, "shares": shares})
     long = settings().max_examples > 100
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=1000 if long else 40, stateful_step_count=40)
+        machine, settings=settings(max_examples=1000 if long else 60, stateful_step_count=40)
     )
     shares.assert_floors(FLOORS | (OF_TWO_STAGES if two_stages else {}))
 
@@ -158,7 +158,7 @@ def test_without_the_flush_an_answer_is_the_old_one_or_the_new_one(two_stages: b
                 shares.add(old_or_new(tlb, old, new, edit.entry_pa, access))
 
     never_a_mix()
-    shares.assert_floors({"the same": 0.2, "the old one": 0.001, "the new one": 0.002})
+    assert not shares.missed({"the same": 0.2, "the old one": 0.001, "the new one": 0.002}), shares
 
 
 def old_or_new(
